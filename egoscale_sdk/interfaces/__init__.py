@@ -1,0 +1,27 @@
+"""Interfaces: the few abstract classes that plugins implement."""
+
+from egoscale_sdk.interfaces.action_space import ActionSpace, Chunk
+from egoscale_sdk.interfaces.embodiment import Capability, Embodiment, Frame
+from egoscale_sdk.interfaces.importer import Episode, ImageStream, Importer, LanguageSpan, Recording
+from egoscale_sdk.interfaces.retargeter import Retargeter, RetargetResult
+from egoscale_sdk.interfaces.sensor import Driver, RobotCommand, RobotState, Sample, Sensor
+
+__all__ = [
+    "ActionSpace",
+    "Capability",
+    "Chunk",
+    "Driver",
+    "Embodiment",
+    "Episode",
+    "Frame",
+    "ImageStream",
+    "Importer",
+    "LanguageSpan",
+    "Recording",
+    "RetargetResult",
+    "Retargeter",
+    "RobotCommand",
+    "RobotState",
+    "Sample",
+    "Sensor",
+]

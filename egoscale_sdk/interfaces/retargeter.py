@@ -1,0 +1,60 @@
+"""From a human hand's keypoints to a robot hand's joints."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from egoscale_sdk.specs import HandSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RetargetResult:
+    """Joints of one hand over time.
+
+    Attributes:
+        joints: ``(*b, T, J)`` in the hand space's order, rad or m, always within the limits.
+        residual_m: ``(*b, T)`` weighted RMS distance between followed frames and their targets, metres.
+        valid: ``(*b, T)`` bool; False where the keypoints did not determine the hand.
+    """
+
+    joints: Tensor
+    residual_m: Tensor
+    valid: Tensor
+
+
+class Retargeter(ABC):
+    """Built for one target hand (a side included); holds no state between calls.
+
+    ``id`` and ``version`` go into a dataset's provenance, with `parameters`.
+    """
+
+    id: str
+    version: str
+
+    def __init__(self, hand: HandSpec) -> None:
+        self.hand = hand
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, float | str]:
+        """Weights and settings that determine the result."""
+
+    @abstractmethod
+    def retarget(
+        self, keypoints: Tensor, confidence: Tensor | None = None, warm_start: Tensor | None = None
+    ) -> RetargetResult:
+        """Retarget a motion; a bad frame yields ``valid = False``, never an exception.
+
+        Args:
+            keypoints: ``(*b, T, 21, 3)`` canonical order, metres, any rigid frame; NaN allowed (means missing).
+            confidence: ``(*b, T, 21)`` in [0, 1]; None means 1 everywhere.
+            warm_start: ``(*b, J)`` joints before the first frame, or None for the open pose.
+
+        Raises:
+            ValueError: a shape is wrong.
+        """

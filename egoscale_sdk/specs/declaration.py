@@ -1,0 +1,106 @@
+"""What a dataset declares about itself; stored as ``attrs["egoscale"]`` of the Zarr root."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from egoscale_sdk.ids import parse_id
+from egoscale_sdk.specs.base import Name, Side, Strict
+from egoscale_sdk.specs.embodiment import EmbodimentSpec
+from egoscale_sdk.specs.hand import HandSpaceSpec
+from egoscale_sdk.specs.layout import RowLayout
+
+FORMAT = 1
+
+
+class Provider(Strict):
+    """The distribution that brought an embodiment or a retargeter."""
+
+    distribution: str
+    version: str
+
+
+class RetargetingRecord(Strict):
+    """How a derived action set was made."""
+
+    retargeter: str
+    version: str
+    provider: Provider
+    parameters: dict[str, JsonValue] = {}
+
+
+class ActionSetSpec(Strict):
+    """One set of actions: as recorded (``native``), or derived from it by a retargeting.
+
+    ``embodiment`` is whose body the hand columns are of. ``lead_s``: how far commands lead the state.
+    """
+
+    name: Name
+    embodiment: str
+    action_fingerprint: str
+    hand_spaces: dict[Side, HandSpaceSpec]
+    action_source: Literal["commanded", "observed"]
+    lead_s: float = 0.0
+    spec: EmbodimentSpec | None = None
+    retargeting: RetargetingRecord | None = None
+
+    @property
+    def layout(self) -> RowLayout:
+        """Columns of this set's rows."""
+        return RowLayout.of(self.hand_spaces)
+
+
+class CameraStream(Strict):
+    """A recorded camera: size and JPEG quality of its stored images."""
+
+    name: Name
+    height_px: int = Field(gt=0, le=8192)
+    width_px: int = Field(gt=0, le=8192)
+    mount: str = "head"
+    native: bool = True
+
+
+class DatasetDeclaration(Strict):
+    """The self-description of a dataset: one embodiment moved, and this is what its numbers mean.
+
+    ``spec`` is a full snapshot, so a dataset opens, validates and gives statistics without any plugin.
+    ``base_frame`` is the frame of the stored wrist poses, fixed within an episode.
+    """
+
+    format: int = FORMAT
+    uid: str
+    embodiment: str
+    action_fingerprint: str
+    safety_digest: str
+    provider: Provider
+    spec: EmbodimentSpec
+    kind: Literal["human", "robot"]
+    fps: float = Field(gt=0)
+    base_frame: Name
+    has_state: bool
+    wrist_source: Literal["tracker", "keypoints", "commanded", "arm_fk", "none"]
+    action_sets: tuple[ActionSetSpec, ...] = Field(min_length=1)
+    cameras: tuple[CameraStream, ...] = ()
+    raw: tuple[str, ...] = ()
+    importer: str = ""
+    source: str = ""
+    assumptions: tuple[str, ...] = ()
+    licence: str = ""
+    written_by: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        parse_id(self.embodiment, versioned=True)
+        names = [action_set.name for action_set in self.action_sets]
+        if len(set(names)) != len(names):
+            raise ValueError(f"action sets share a name: {names}")
+        if names[0] != "native":
+            raise ValueError("the first action set is 'native': what was recorded")
+        return self
+
+    @property
+    def native(self) -> ActionSetSpec:
+        """The action set that was recorded."""
+        return self.action_sets[0]

@@ -1,0 +1,106 @@
+"""Reading the kinematic content of a URDF, distrusting the file: no entities, bounded size, one tree."""
+
+from __future__ import annotations
+
+import math
+from xml.etree.ElementTree import Element
+
+from defusedxml import ElementTree as SafeElementTree
+from defusedxml.common import DefusedXmlException
+from pydantic import ValidationError
+
+from egoscale_sdk.errors import SpecError
+from egoscale_sdk.specs.base import Vec3
+from egoscale_sdk.specs.joints import MimicSpec
+from egoscale_sdk.specs.tree import MAX_JOINTS, KinematicTree, TreeJoint
+
+MAX_URDF_BYTES = 8 * 2**20
+KINDS = ("revolute", "continuous", "prismatic", "fixed")
+
+
+def parse_urdf(text: str, *, source: str = "URDF") -> KinematicTree:
+    """Read links, joints, origins, axes and mimics of a URDF; meshes, masses and limits are not looked at.
+
+    Raises:
+        SpecError: not well-formed, has entities, more than 8 MiB or 512 joints, an unknown joint type, a joint
+            with several limits, a repeated name, a cycle, or not exactly one root. The message names the joint.
+    """
+    if len(text.encode()) > MAX_URDF_BYTES:
+        raise SpecError(f"larger than {MAX_URDF_BYTES} bytes", where=source)
+    try:
+        robot = SafeElementTree.fromstring(text)
+    except DefusedXmlException:
+        raise SpecError("has XML entities or a DTD; a URDF needs neither", where=source) from None
+    except Exception as error:
+        raise SpecError(f"is not well-formed XML: {error}", where=source) from None
+    elements = [element for element in robot if element.tag == "joint"]
+    if len(elements) > MAX_JOINTS:
+        raise SpecError(f"{len(elements)} joints; at most {MAX_JOINTS} are read", where=source)
+    links = [element.get("name", "") for element in robot if element.tag == "link"]
+    joints = tuple(_joint(element, source) for element in elements)
+    try:
+        return KinematicTree(root=_root(links, joints, source), joints=joints)
+    except ValidationError as error:
+        raise SpecError(error.errors()[0]["msg"].removeprefix("Value error, "), where=source) from None
+
+
+def _root(links: list[str], joints: tuple[TreeJoint, ...], source: str) -> str:
+    children = {joint.child for joint in joints}
+    roots = [link for link in dict.fromkeys(links) if link not in children]
+    if len(roots) != 1:
+        raise SpecError(f"needs exactly one root link, has {len(roots)}: {roots[:5]}", where=source)
+    return roots[0]
+
+
+def _joint(element: Element, source: str) -> TreeJoint:
+    name = element.get("name", "")
+    where = f"{source}: joint {name!r}"
+    kind = element.get("type", "")
+    if kind not in KINDS:
+        raise SpecError(f"type {kind!r} is not supported", where=where, allowed=KINDS)
+    if len(element.findall("limit")) > 1:
+        raise SpecError("has several <limit> elements; keep one", where=where)
+    origin, axis, mimic = element.find("origin"), element.find("axis"), element.find("mimic")
+    try:
+        return TreeJoint(
+            name=name,
+            kind=kind,  # type: ignore[arg-type]  # checked against KINDS above
+            parent=_link(element, "parent"),
+            child=_link(element, "child"),
+            xyz_m=_vector(origin, "xyz", (0.0, 0.0, 0.0)),
+            rpy_rad=_vector(origin, "rpy", (0.0, 0.0, 0.0)),
+            axis=_unit(_vector(axis, "xyz", (1.0, 0.0, 0.0))) if kind != "fixed" else (1.0, 0.0, 0.0),
+            mimic=None if mimic is None else _mimic(mimic),
+        )
+    except (ValidationError, ValueError) as error:
+        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise SpecError(message, where=where) from None
+
+
+def _link(element: Element, tag: str) -> str:
+    child = element.find(tag)
+    return "" if child is None else child.get("link", "")
+
+
+def _vector(element: Element | None, key: str, default: Vec3) -> Vec3:
+    if element is None or element.get(key) is None:
+        return default
+    values = [float(word) for word in element.get(key, "").split()]
+    if len(values) != 3 or not all(math.isfinite(value) for value in values):
+        raise ValueError(f"{key} needs three finite numbers, has {element.get(key)!r}")
+    return values[0], values[1], values[2]
+
+
+def _unit(axis: Vec3) -> Vec3:
+    norm = math.sqrt(sum(value * value for value in axis))
+    if norm < 1e-9:
+        raise ValueError("axis has no length")
+    return axis[0] / norm, axis[1] / norm, axis[2] / norm
+
+
+def _mimic(element: Element) -> MimicSpec:
+    return MimicSpec(
+        joint=element.get("joint", ""),
+        multiplier=float(element.get("multiplier", "1")),
+        offset=float(element.get("offset", "0")),
+    )
