@@ -140,15 +140,11 @@ class HandSpec(Strict):
             return self
         units = [joint.unit for joint in self.actuated]
         if units != [column.unit for column in self.hand_space.columns]:
-            raise ValueError(
-                f"{self.side} hand: actuated joints and hand space {self.hand_space.id} disagree"
-            )
+            raise ValueError(f"{self.side} hand: actuated joints and hand space {self.hand_space.id} disagree")
         for label in ("mirror_signs", "open_pose"):
             values = getattr(self, label)
             if values and len(values) != len(units):
-                raise ValueError(
-                    f"{self.side} hand: {label} has {len(values)} values for {len(units)} joints"
-                )
+                raise ValueError(f"{self.side} hand: {label} has {len(values)} values for {len(units)} joints")
         if self.tree is not None:
             self._check_names(self.tree)
         return self

@@ -48,9 +48,7 @@ class KinematicTree(Strict):
             if not ready:
                 raise ValueError(f"link {pending[0].parent!r} is not connected to the root {self.root!r}")
             reached |= {joint.child for joint in ready}
-            pending = [
-                joint for joint in pending if joint.parent not in reached or joint.child not in reached
-            ]
+            pending = [joint for joint in pending if joint.parent not in reached or joint.child not in reached]
         if self.root in children:
             raise ValueError(f"the root {self.root!r} is also a child: the tree has a cycle")
         return self
