@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class RetargeterEntry(Strict):
 
     id: str
     target: str = "*"
-    needs: Annotated[str, Field(pattern="^(fingers|aperture)$")] = "fingers"
+    needs: Literal["fingers", "aperture"] = "fingers"
     factory: Factory
 
 
@@ -64,4 +64,13 @@ class DriverEntry(Strict):
     name: Name
     title: str
     embodiments: tuple[str, ...] = ("*",)
+    factory: Factory
+
+
+class CheckEntry(Strict):
+    """A vendor's own conformance check; the factory is a function of an `Embodiment` that raises on a violation."""
+
+    id: str
+    title: str
+    level: Literal["must", "should"] = "must"
     factory: Factory

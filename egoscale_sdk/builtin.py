@@ -1,0 +1,57 @@
+"""The SDK's own plugin, under the namespace ``egoscale``; it has no privilege that another plugin lacks."""
+
+from __future__ import annotations
+
+from egoscale_sdk.host import ActionSpaceEntry, DriverEntry, ImporterEntry, RetargeterEntry, hookimpl
+
+
+@hookimpl
+def egoscale_importers() -> list[ImporterEntry]:
+    """Importers of public recording formats."""
+    package = "egoscale_sdk.data.importers"
+    return [
+        ImporterEntry(
+            name="lerobot", title="LeRobot datasets, v2.0 and v2.1", factory=f"{package}.lerobot:LeRobotImporter"
+        ),
+        ImporterEntry(
+            name="aria",
+            title="Project Aria: a VRS with on-device hand tracking, or an MPS folder",
+            factory=f"{package}.aria:AriaImporter",
+        ),
+        ImporterEntry(
+            name="egodex", title="EgoDex recordings: HDF5 with MP4", factory=f"{package}.egodex:EgoDexImporter"
+        ),
+        ImporterEntry(
+            name="keypoints",
+            title="hand keypoints of any tracker: our NPZ/CSV exchange form",
+            factory=f"{package}.keypoints:KeypointsImporter",
+        ),
+    ]
+
+
+@hookimpl
+def egoscale_drivers() -> list[DriverEntry]:
+    """Drivers that need no hardware."""
+    return [
+        DriverEntry(
+            name="mujoco", title="a MuJoCo world built from the spec", factory="egoscale_sdk.sim.driver:MujocoDriver"
+        ),
+        DriverEntry(name="replay", title="a recorded dataset", factory="egoscale_sdk.runtime.replay:ReplayDriver"),
+    ]
+
+
+@hookimpl
+def egoscale_retargeters() -> list[RetargeterEntry]:
+    """Retargeters for hands with finger frames, and for grippers in closed form."""
+    return [
+        RetargeterEntry(
+            id="egoscale/keypoints@1", needs="fingers", factory="egoscale_sdk.retargeting:KeypointRetargeter"
+        ),
+        RetargeterEntry(id="egoscale/gap@1", needs="aperture", factory="egoscale_sdk.retargeting:GapRetargeter"),
+    ]
+
+
+@hookimpl
+def egoscale_action_spaces() -> list[ActionSpaceEntry]:
+    """The action space of the paper: relative wrists and absolute hands."""
+    return [ActionSpaceEntry(id="egoscale/wrist_hand@1", factory="egoscale_sdk.hands.action_space:WristHandSpace")]
