@@ -1,7 +1,7 @@
 """Reading an embodiment from a package: TOML files that name each other and their URDFs.
 
-``hands`` and ``arms`` may be written in place, or as a path to a TOML file of their own, relative to the file that
-names it, so that several embodiments share one hand. Paths never leave the package.
+``hands``, ``arms`` and a hand's ``hand_space`` may be written in place, or as a path to a TOML file of their own,
+relative to the file that names it, so that several embodiments share one hand. Paths never leave the package.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ def _member(package: str, path: str, item: Any) -> dict[str, Any]:
         table = _read_toml(package, path)
     else:
         table = dict(item)
+    if isinstance(table.get("hand_space"), str):
+        table["hand_space"] = _read_toml(package, _join(path, table["hand_space"]))
     if table.get("urdf"):
         urdf = _join(path, table["urdf"])
         table["tree"] = parse_urdf(_read_text(package, urdf), source=f"{package}:{urdf}")

@@ -1,0 +1,1 @@
+"""Embodiment specs and URDF text; data only."""

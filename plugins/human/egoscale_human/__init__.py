@@ -1,0 +1,1 @@
+"""Human hands for the EgoScale SDK."""

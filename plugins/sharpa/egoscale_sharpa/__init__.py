@@ -1,0 +1,1 @@
+"""Sharpa Wave hands for the EgoScale SDK."""
