@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.specs import DatasetDeclaration, EmbodimentSpec
+from egoscale_sdk.specs import DatasetDeclaration, EmbodimentSpec, Provider
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,20 @@ class Importer(ABC):
     options: type[Any]
 
     @abstractmethod
-    def embodiment_for(self, source: str) -> str | None:
-        """Return the id of the embodiment this source certainly is of, or None if it must be named.
+    def embodiment_for(self, source: str, installed: Sequence[EmbodimentSpec]) -> str:
+        """Return the id of the embodiment that this source certainly is of; never guess.
+
+        Args:
+            source: What is to be imported.
+            installed: Specs of every installed embodiment, whose ``recordings`` may tell.
 
         Raises:
-            DataError: the source cannot be read at all.
+            DataError: the source cannot be read at all, or must be named with ``--embodiment``; lists candidates.
         """
 
     @abstractmethod
-    def open(self, source: str, spec: EmbodimentSpec, options: Any) -> Recording:
-        """Open a source for import as ``spec``; reads headers only.
+    def open(self, source: str, spec: EmbodimentSpec, provider: Provider, options: Any) -> Recording:
+        """Open a source for import as ``spec``, which ``provider`` brought; reads headers only.
 
         Raises:
             DataError, MissingExtraError: the source or the reader's package is missing or unfit.
