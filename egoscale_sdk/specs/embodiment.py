@@ -31,6 +31,7 @@ class ArmSpec(Strict):
     T_tip_root: PoseSpec = PoseSpec()
     mount_calibrated: bool = True
     joints: tuple[JointSpec, ...]
+    provenance: tuple[Provenance, ...] = ()
 
 
 class ActionSpec(Strict):

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from egoscale_sdk.ids import parse_id
-from egoscale_sdk.specs.base import Name, PoseSpec, Side, Strict, Vec3
+from egoscale_sdk.specs.base import Name, PoseSpec, Provenance, Side, Strict, Vec3
 from egoscale_sdk.specs.joints import JointSpec, JointUnit
 from egoscale_sdk.specs.tree import KinematicTree
 
@@ -126,6 +126,7 @@ class HandSpec(Strict):
     bodies: tuple[BodySpec, ...] = ()
     dynamics: tuple[JointDynamics, ...] = ()
     mass_kg: float | None = None
+    provenance: tuple[Provenance, ...] = ()
 
     @property
     def actuated(self) -> tuple[JointSpec, ...]:
