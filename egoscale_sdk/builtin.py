@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from egoscale_sdk.host import ActionSpaceEntry, DriverEntry, ImporterEntry, RetargeterEntry, hookimpl
+from egoscale_sdk.specs import HandSpec
 
 
 @hookimpl
@@ -55,3 +58,10 @@ def egoscale_retargeters() -> list[RetargeterEntry]:
 def egoscale_action_spaces() -> list[ActionSpaceEntry]:
     """The action space of the paper: relative wrists and absolute hands."""
     return [ActionSpaceEntry(id="egoscale/wrist_hand@1", factory="egoscale_sdk.hands.action_space:WristHandSpace")]
+
+
+@hookimpl
+def egoscale_select_retargeter(target: HandSpec, candidates: Sequence[RetargeterEntry]) -> str | None:
+    """Serve a gripper in closed form even if its frames are named too; leave other plugins' candidates to them."""
+    ours = all(entry.id.startswith("egoscale/") for entry in candidates)
+    return "egoscale/gap@1" if ours and target.aperture is not None else None

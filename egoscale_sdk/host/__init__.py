@@ -3,6 +3,7 @@
 A plugin module needs `hookimpl` and the entries; everybody else needs `PluginHost` or `default_host`.
 """
 
+from egoscale_sdk.host.declarations import Resolution, resolve_declaration, resolve_spec
 from egoscale_sdk.host.entries import (
     DEFAULT_EMBODIMENT,
     ActionSpaceEntry,
@@ -14,6 +15,8 @@ from egoscale_sdk.host.entries import (
     SensorEntry,
 )
 from egoscale_sdk.host.hookspecs import hookimpl, hookspec
+from egoscale_sdk.host.info import FailureInfo, PluginInfo
+from egoscale_sdk.host.plugin_host import PluginHost, default_host
 
 __all__ = [
     "DEFAULT_EMBODIMENT",
@@ -21,9 +24,16 @@ __all__ = [
     "CheckEntry",
     "DriverEntry",
     "EmbodimentEntry",
+    "FailureInfo",
     "ImporterEntry",
+    "PluginHost",
+    "PluginInfo",
+    "Resolution",
     "RetargeterEntry",
     "SensorEntry",
+    "default_host",
     "hookimpl",
     "hookspec",
+    "resolve_declaration",
+    "resolve_spec",
 ]
