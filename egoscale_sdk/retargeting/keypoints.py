@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
-from egoscale_sdk.hands.wrist import keypoints_in_wrist
+from egoscale_sdk.hands.wrist import keypoints_in_wrist, wrist_frame
 from egoscale_sdk.interfaces import Retargeter, RetargetResult
 from egoscale_sdk.kinematics import ForwardKinematics
 from egoscale_sdk.retargeting.bounds import inward_float32
@@ -32,7 +32,7 @@ class KeypointRetargeter(Retargeter):
     id = "egoscale/keypoints@1"
     version = "1"
 
-    def __init__(self, hand: HandSpec, iterations: int = 12, rounds: int = 2, smoothing: float = 1e-3) -> None:
+    def __init__(self, hand: HandSpec, iterations: int = 12, rounds: int = 2, smoothing: float = 1e-2) -> None:
         super().__init__(hand)
         if not hand.fingers or hand.tree is None:
             raise SpecError(
@@ -56,9 +56,7 @@ class KeypointRetargeter(Retargeter):
         clips = keypoints.reshape(-1, length, 21, 3)
         seen = torch.ones(clips.shape[:-1]) if confidence is None else confidence.reshape(-1, length, 21)
         start = None if warm_start is None else warm_start.reshape(-1, warm_start.shape[-1])
-        results = [
-            self._clip(clips[i], seen[i], None if start is None else start[i]) for i in range(clips.shape[0])
-        ]
+        results = [self._clip(clips[i], seen[i], None if start is None else start[i]) for i in range(clips.shape[0])]
         joints, residual, valid = (torch.stack(part) for part in zip(*results, strict=True))
         return RetargetResult(
             joints.reshape(*batch, length, -1), residual.reshape(*batch, length), valid.reshape(*batch, length)
@@ -74,7 +72,7 @@ class KeypointRetargeter(Retargeter):
         for _ in range(self.rounds if len(local) > 2 else 0):
             prior = Prior(smooth(q, valid.to(q)), self.smoothing)
             q = self._solve(targets, q, prior, 2)
-        q = smooth(q, valid.to(q)) if not bool(valid.all()) and bool(valid.any()) else q
+        q = torch.where(valid[:, None], q, smooth(q, valid.to(q)))  # unknown frames follow their neighbours
         q = q.clamp(self._problem.lower, self._problem.upper).to(torch.float32)
         return q, self._residual(targets, q.to(torch.float64)), valid
 
@@ -84,10 +82,10 @@ class KeypointRetargeter(Retargeter):
         missing = ~points.isfinite().all(-1)
         seen = torch.where(missing, 0.0, confidence.detach().to(torch.float64).cpu().nan_to_num(0.0).clamp(0, 1))
         points = torch.where(missing[..., None], 0.0, points)
-        local, known = keypoints_in_wrist(points.numpy(), self.hand.side)
+        wrist, known = wrist_frame(points.numpy(), self.hand.side)
         palm = seen[:, [0, 5, 9, 17]].amin(-1) > 0
         valid = torch.from_numpy(np.asarray(known)) & palm & ((seen > 0).double().mean(-1) > 0.5)
-        local = torch.from_numpy(np.nan_to_num(local))
+        local = torch.from_numpy(keypoints_in_wrist(points.numpy(), wrist))
         return local, torch.where(valid[:, None], seen, 0.0), valid
 
     def _solve(self, targets: Targets, q: Tensor, prior: Prior, iterations: int) -> Tensor:

@@ -186,7 +186,7 @@ def _least_confidence(rows: Tensor, confidence: Tensor) -> Tensor:
 def _human_lengths(table: TermTable, keypoints: Tensor, confidence: Tensor) -> Tensor:
     """Robust length of every segment of this person over the clip: a median over well-seen frames, ``(S,)``."""
     lengths = []
-    for (pairs, row) in zip(table.paths, table.human[: len(table.paths)], strict=True):
+    for pairs, row in zip(table.paths, table.human[: len(table.paths)], strict=True):
         a, b = [p[0] for p in pairs], [p[1] for p in pairs]
         share = max(1, int((row > 0).sum()))  # a target that is the mean of several fingers has the mean of their paths
         path = (keypoints[:, a] - keypoints[:, b]).norm(dim=-1).sum(-1) / share
