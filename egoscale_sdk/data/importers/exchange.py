@@ -1,6 +1,7 @@
 """The exchange form of hand keypoints: one NPZ per episode, written here and read by the ``keypoints`` importer.
 
-`docs/keypoints_exchange.md` documents every key. Arrays only, never objects: files are read with ``allow_pickle=False``.
+`docs/keypoints_exchange.md` documents every key. Arrays only, never objects: files are read with
+``allow_pickle=False``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,148 @@
+"""Images of recordings: decoded once and stored as JPEG, at their own size or at the size asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egoscale_sdk.errors import DataError, require_extra
+
+QUALITY = 85
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+def encode_jpeg(rgb: NDArray[np.uint8], size: Size | None = None) -> bytes:
+    """Encode an image ``(h, w, 3)`` as JPEG, resized to ``size`` if it has another."""
+    import simplejpeg
+
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(_resized(rgb, size)), QUALITY, colorspace="RGB")
+    return jpeg
+
+
+def jpeg_size(jpeg: bytes, where: str) -> Size:
+    """Read height and width from a JPEG's header.
+
+    Raises:
+        DataError: it is no JPEG.
+    """
+    import simplejpeg
+
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
+    except ValueError as error:
+        raise DataError(f"is not a JPEG image: {error}", where=where) from None
+    return int(height), int(width)
+
+
+def as_jpeg(data: bytes, size: Size | None, where: str) -> bytes:
+    """Return a JPEG or PNG file as JPEG; a JPEG that has the size already is kept byte for byte.
+
+    Raises:
+        DataError: the image cannot be decoded.
+    """
+    import simplejpeg
+
+    if not simplejpeg.is_jpeg(data):
+        return encode_jpeg(_decode_png(data, where), size)
+    if size is None or jpeg_size(data, where) == size:
+        return data
+    try:
+        return encode_jpeg(simplejpeg.decode_jpeg(data, colorspace="RGB"), size)
+    except ValueError as error:
+        raise DataError(f"JPEG image is damaged: {error}", where=where) from None
+
+
+def image_size(data: bytes, where: str) -> Size:
+    """Height and width of a JPEG or PNG file.
+
+    Raises:
+        DataError: the image cannot be decoded.
+    """
+    return jpeg_size(as_jpeg(data, None, where), where)
+
+
+def video_size(path: Path, extra: str) -> Size:
+    """Height and width of a video; reads its header only.
+
+    Raises:
+        DataError: the file is missing or no video.
+        MissingExtraError: PyAV is not installed.
+    """
+    with _Video(path, extra) as stream:
+        return int(stream.height), int(stream.width)
+
+
+def video_jpegs(path: Path, extra: str, size: Size | None = None) -> list[bytes]:
+    """Decode every frame of a video and encode it as JPEG.
+
+    Raises:
+        DataError: the file is missing, truncated or no video.
+        MissingExtraError: PyAV is not installed.
+    """
+    with _Video(path, extra) as stream:
+        return [encode_jpeg(frame, size) for frame in _frames(stream, path)]
+
+
+def _frames(stream: Any, path: Path) -> Iterator[NDArray[np.uint8]]:
+    import av
+
+    stream.thread_type = "AUTO"
+    try:
+        for frame in stream.container.decode(stream):
+            yield frame.to_ndarray(format="rgb24")
+    except av.FFmpegError as error:
+        raise DataError(f"video is damaged or truncated: {error.strerror}", where=str(path)) from None
+
+
+class _Video:
+    """The first video stream of a file, closed on exit."""
+
+    def __init__(self, path: Path, extra: str) -> None:
+        require_extra("av", extra, "decoding video")
+        self.path = path
+
+    def __enter__(self) -> Any:
+        import av
+
+        if not self.path.is_file():
+            raise DataError("video file is missing", where=str(self.path))
+        try:
+            self.container = av.open(str(self.path))
+        except av.FFmpegError as error:
+            raise DataError(f"is no video, or is truncated: {error.strerror}", where=str(self.path)) from None
+        if not self.container.streams.video:
+            self.container.close()
+            raise DataError("has no video stream", where=str(self.path))
+        return self.container.streams.video[0]
+
+    def __exit__(self, *exc: object) -> None:
+        self.container.close()
+
+
+def _decode_png(data: bytes, where: str) -> NDArray[np.uint8]:
+    require_extra("av", "lerobot", "decoding PNG images")
+    import av
+
+    try:
+        with av.open(BytesIO(data)) as container:
+            rgb: NDArray[np.uint8] = next(container.decode(video=0)).to_ndarray(format="rgb24")
+            return rgb
+    except (av.FFmpegError, StopIteration, IndexError):
+        raise DataError("is neither a JPEG nor a PNG image", where=where) from None
+
+
+def _resized(rgb: NDArray[np.uint8], size: Size | None) -> NDArray[np.uint8]:
+    if size is None or rgb.shape[:2] == size:
+        return rgb
+    import torch
+
+    pixels = torch.tensor(rgb).permute(2, 0, 1)[None].float()
+    pixels = torch.nn.functional.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
+    resized: NDArray[np.uint8] = pixels[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+    return resized

@@ -1,0 +1,109 @@
+"""What all importers share: files found under a source, keys that stay the same, options, a recording of files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from egoscale_sdk.data.importers.images import Size
+from egoscale_sdk.errors import DataError
+from egoscale_sdk.interfaces import Episode, LanguageSpan, Recording
+from egoscale_sdk.specs import DatasetDeclaration, EmbodimentSpec, Strict
+
+HUMAN = "human/hands"
+_HEAD_BYTES = 2**16
+
+
+class ImportOptions(Strict):
+    """Flags that every importer has."""
+
+    image_size: Size | None = Field(default=None, description="Height and width to store images at; native if unset.")
+    licence: str = Field(default="", description="Licence of the recording, kept in the declaration.")
+
+
+class HumanOptions(ImportOptions):
+    """Flags of importers of people."""
+
+    task: str = Field(default="", description="Instruction of the episodes that carry none of their own.")
+
+
+class FileRecording(Recording):
+    """A recording whose episodes are read by one function each."""
+
+    def __init__(self, declaration: DatasetDeclaration, readers: Mapping[str, Callable[[], Episode]]) -> None:
+        self._declaration, self._readers = declaration, dict(readers)
+
+    @property
+    def declaration(self) -> DatasetDeclaration:
+        """The declaration of the dataset that this recording becomes."""
+        return self._declaration
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of all episodes, in order."""
+        return tuple(self._readers)
+
+    def read(self, key: str) -> Episode:
+        """Read one episode; see `Recording`."""
+        return self._readers[key]()
+
+
+def existing(source: str | Path) -> Path:
+    """Return the source as a path.
+
+    Raises:
+        DataError: there is nothing at that path.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise DataError("no such file or folder", where=str(source))
+    return path
+
+
+def files_of(source: str | Path, suffixes: Iterable[str]) -> list[Path]:
+    """Return the source if it is a file, else every file below it with one of ``suffixes``, sorted.
+
+    Raises:
+        DataError: there is nothing at that path, or no such file in the folder.
+    """
+    path, wanted = existing(source), tuple(suffixes)
+    if path.is_file():
+        return [path]
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() in wanted and file.is_file())
+    if not found:
+        raise DataError(f"folder has no {' or '.join(wanted)} file", where=str(source))
+    return found
+
+
+def source_key(file: Path) -> str:
+    """Name a file by its folder, its name, and a digest of its size and first 64 KiB.
+
+    The key stays the same when the source is moved, and differs between equally named files of other recordings.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    digest = hashlib.sha256(file.stat().st_size.to_bytes(8, "big") + head).hexdigest()
+    return f"{file.resolve().parent.name}/{file.stem}#{digest[:12]}"
+
+
+def require_people(spec: EmbodimentSpec, importer: str) -> None:
+    """Refuse an embodiment that is not two human hands given by keypoints.
+
+    Raises:
+        DataError: it is a robot, or has one hand only.
+    """
+    keypoints = [hand.side for hand in spec.hands if hand.representation == "keypoints"]
+    if keypoints != ["left", "right"]:
+        raise DataError(
+            f"importer {importer!r} reads the hands of people; {spec.id} is not that",
+            where="--embodiment",
+            hint=f"leave it out ({HUMAN}), and make robot actions afterwards with: egoscale retarget",
+        )
+
+
+def task_span(text: str, rows: int, kind: str = "task") -> list[LanguageSpan]:
+    """One caption over the whole episode; none for an empty text."""
+    return [LanguageSpan(text, 0, rows, kind)] if text else []
