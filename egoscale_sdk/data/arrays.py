@@ -1,0 +1,207 @@
+"""Arrays on disk: written by zarr-python, read through memory maps where a shard is a flat array.
+
+Everything is Zarr v3, raw (uncompressed) and sharded along the first axis. The writers leave out an inner chunk that
+equals the fill value, so the fill values are sentinels that no stored value has, and the reader still looks at each
+shard's index once before it trusts the shard to be flat. This is the only module that imports zarr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from egoscale_sdk.errors import DataError
+
+if TYPE_CHECKING:
+    import zarr
+
+Array = NDArray[Any]
+
+INNER_ROWS = 256
+INNER_BYTES = 2**16
+SHARD_BYTES = 2**26
+DTYPES = ("float32", "int64", "int32", "int8", "uint64", "uint8")
+
+
+def sentinel(dtype: DTypeLike) -> float | int:
+    """Fill value that no stored value of this dtype has: -inf, the smallest signed or the largest unsigned integer."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return -math.inf
+    return int(np.iinfo(kind).min if kind.kind == "i" else np.iinfo(kind).max)
+
+
+def open_group(path: Path, *, create: bool = False) -> zarr.Group:
+    """Open (or create) the Zarr v3 group at ``path``."""
+    import zarr
+
+    return zarr.open_group(path, mode="a" if create else "r", zarr_format=3)
+
+
+def write_array(group: zarr.Group, name: str, values: Array) -> None:
+    """Write a whole array of one of `DTYPES`; ``name`` may have parts, as in ``cams/head/row``."""
+    rows = max(1, math.ceil(len(values) / INNER_ROWS)) * INNER_ROWS
+    row_bytes = max(1, values[:1].nbytes)
+    shard = min(rows, max(1, SHARD_BYTES // (row_bytes * INNER_ROWS)) * INNER_ROWS)
+    array = _create(group, name, values.shape, values.dtype, INNER_ROWS, shard)
+    if len(values):
+        array[...] = values
+
+
+def _create(
+    group: zarr.Group, name: str, shape: tuple[int, ...], dtype: DTypeLike, inner: int, shard: int
+) -> zarr.Array[Any]:
+    if np.dtype(dtype).name not in DTYPES:
+        raise TypeError(f"{name}: dtype {np.dtype(dtype).name} is not stored; use one of {', '.join(DTYPES)}")
+    parent, _, leaf = name.rpartition("/")
+    return (group.require_group(parent) if parent else group).create_array(
+        leaf,
+        shape=shape,
+        dtype=np.dtype(dtype),
+        chunks=(inner, *shape[1:]),
+        shards=(shard, *shape[1:]),
+        fill_value=sentinel(dtype),
+        compressors=None,
+        filters=None,
+    )
+
+
+class ByteStream:
+    """Writes a long u1 array piece by piece, one shard in memory at a time."""
+
+    def __init__(self, group: zarr.Group, name: str) -> None:
+        self.length = 0
+        self._array = _create(group, name, (0,), np.uint8, INNER_BYTES, SHARD_BYTES)
+        self._pending = bytearray()
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        self._pending += data
+        self.length += len(data)
+        while len(self._pending) >= SHARD_BYTES:
+            self._flush(SHARD_BYTES)
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self._pending:
+            self._flush(len(self._pending))
+
+    def _flush(self, count: int) -> None:
+        start = int(self._array.shape[0])
+        self._array.resize((start + count,))
+        self._array[start : start + count] = np.frombuffer(self._pending, np.uint8, count)
+        self._pending = self._pending[count:]
+
+
+class StoredArray:
+    """An array of one committed segment, read by row ranges.
+
+    Raises:
+        DataError: the metadata is not that of an array, or neither we nor zarr-python can read it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        metadata = _array_metadata(folder)
+        self.shape: tuple[int, ...] = tuple(metadata["shape"])
+        self.dtype = np.dtype(metadata["data_type"])
+        self._shard_rows = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
+        self._shards = _flat_shards(folder, self.shape, self.dtype, metadata)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int = 0, stop: int | None = None) -> Array:
+        """Return rows ``[start, stop)``; a read-only view where they lie in one shard."""
+        stop = len(self) if stop is None else stop
+        if not 0 <= start <= stop <= len(self):
+            raise DataError(f"rows {start}..{stop} are not in 0..{len(self)}", where=str(self.folder))
+        first, last = start // self._shard_rows, max(start, stop - 1) // self._shard_rows
+        if start == stop:
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        parts = []
+        for number in range(first, last + 1):
+            offset = number * self._shard_rows
+            parts.append(self._shards[number][max(0, start - offset) : stop - offset])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _array_metadata(folder: Path) -> dict[str, Any]:
+    try:
+        metadata: dict[str, Any] = json.loads((folder / "zarr.json").read_bytes())
+        known = metadata["node_type"] == "array" and metadata["data_type"] in DTYPES
+        grid = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+        if not known or len(grid) != len(metadata["shape"]) or not all(isinstance(n, int) and n > 0 for n in grid):
+            raise ValueError("unexpected fields")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"is not the metadata of an array: {error}", where=f"{folder}/zarr.json") from None
+    return metadata
+
+
+def _flat_shards(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], metadata: dict[str, Any]) -> list[Array]:
+    """Map every shard as a flat array; where one is not flat, read the whole array through zarr-python."""
+    shard = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+    inner = _raw_inner(metadata, dtype)
+    shards: list[Array] = []
+    for number in range(math.ceil(shape[0] / shard[0])):
+        rows = min(shard[0], shape[0] - number * shard[0])
+        file = folder.joinpath("c", str(number), *("0" for _ in shape[1:]))
+        flat = None if inner is None or shard[1:] != shape[1:] else _map_shard(file, shard, inner, rows, dtype)
+        if flat is None:
+            return _through_zarr(folder, shard[0])
+        shards.append(flat)
+    return shards
+
+
+def _raw_inner(metadata: dict[str, Any], dtype: np.dtype[Any]) -> int | None:
+    """Rows of an inner chunk if the array is raw and sharded along the first axis as we write it, else None."""
+    little = [{"name": "bytes", "configuration": {"endian": "little"}}]
+    plain = little if dtype.itemsize > 1 else [{"name": "bytes"}]
+    try:
+        (codec,) = metadata["codecs"]
+        settings = codec["configuration"]
+        rows, *rest = settings["chunk_shape"]
+        ours = (
+            codec["name"] == "sharding_indexed"
+            and settings["codecs"] in (plain, little)
+            and settings["index_codecs"] == [*little, {"name": "crc32c"}]
+            and settings["index_location"] == "end"
+            and rest == metadata["shape"][1:]
+            and metadata["chunk_key_encoding"]["configuration"]["separator"] == "/"
+        )
+    except (KeyError, ValueError, TypeError):
+        return None
+    return int(rows) if ours else None
+
+
+def _map_shard(file: Path, shard: tuple[int, ...], inner: int, rows: int, dtype: np.dtype[Any]) -> Array | None:
+    """Map the ``rows`` of a shard, or return None unless its inner chunks lie in order and without gaps."""
+    chunk_bytes = inner * math.prod(shard[1:]) * dtype.itemsize
+    index_bytes = shard[0] // inner * 16 + 4
+    with file.open("rb") as handle:
+        if handle.seek(0, 2) < index_bytes:
+            return None
+        view = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    view.madvise(mmap.MADV_RANDOM)
+    used = math.ceil(rows / inner)
+    index = np.frombuffer(view, "<u8", used * 2, len(view) - index_bytes).reshape(used, 2)
+    expected = np.arange(used, dtype=np.uint64) * np.uint64(chunk_bytes)
+    if not (np.array_equal(index[:, 0], expected) and (index[:, 1] == chunk_bytes).all()):
+        return None
+    return np.frombuffer(view, dtype, rows * math.prod(shard[1:])).reshape(rows, *shard[1:])
+
+
+def _through_zarr(folder: Path, shard_rows: int) -> list[Array]:
+    import zarr
+
+    try:
+        values = np.asarray(zarr.open_array(folder, mode="r")[...])
+    except Exception as error:
+        raise DataError(f"cannot be read: {error}", where=str(folder), hint="restore it from a copy") from None
+    return [values[start : start + shard_rows] for start in range(0, len(values), shard_rows)]

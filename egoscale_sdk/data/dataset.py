@@ -1,0 +1,368 @@
+"""A dataset: one embodiment that moved, in immutable segments, at one version of its commit log."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egoscale_sdk.data.arrays import open_group, write_array
+from egoscale_sdk.data.check import check_flags, check_rows
+from egoscale_sdk.data.declare import check_declaration, parse_declaration
+from egoscale_sdk.data.log import Addition, CommitConflictError, CommitLog, Entry, LogState
+from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
+from egoscale_sdk.data.writer import SegmentWriter, StagedFolder
+from egoscale_sdk.errors import DataError, DeclarationError, did_you_mean
+from egoscale_sdk.interfaces import Episode, LanguageSpan
+from egoscale_sdk.progress import Progress, silent
+from egoscale_sdk.specs import ActionSetSpec, DatasetDeclaration, digest
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# A file under an array is nobody's Zarr node, so these two keep `zarr.open_group(...).members()` quiet.
+_OPAQUE = {"commits": "the commit log, one JSON file per commit", "cache": "may be deleted while nobody writes"}
+
+
+@dataclass(frozen=True)
+class EpisodeRef:
+    """An episode of a dataset at one version; ``start`` counts rows of its segment."""
+
+    index: int
+    key: str
+    segment: str
+    number: int
+    start: int
+    length: int
+    labels: dict[str, Any]
+
+    @property
+    def task(self) -> str:
+        """The task label, or an empty text."""
+        return str(self.labels.get("task", ""))
+
+
+class Dataset:
+    """A dataset opened at one version; appending moves this object, and nobody else's, to the new version."""
+
+    def __init__(self, path: Path, log: CommitLog, state: LogState, *, newest: bool) -> None:
+        self.path, self._log, self._state, self._newest = path, log, state, newest
+        self._segments: dict[str, Segment] = {}
+        self._derived: dict[str, StoredObject] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (str(self.path), self.version)
+
+    @classmethod
+    def create(cls, path: str | Path, declaration: DatasetDeclaration) -> Self:
+        """Create an empty dataset (version 0).
+
+        Raises:
+            DataError: something is at ``path`` already.
+            DeclarationError: the declaration contradicts itself.
+        """
+        path = Path(path)
+        check_declaration(declaration, str(path))
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise DataError("already exists", where=str(path), hint="choose another name, or open it to append")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            _write_skeleton(temporary, declaration)
+            CommitLog(temporary).publish(None, declaration=declaration)
+            os.rename(temporary, path)
+        except OSError as error:
+            raise DataError(f"cannot be created: {error.strerror}", where=str(path)) from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | Path, version: int | None = None) -> Self:
+        """Open at ``version``, by default the newest.
+
+        Raises:
+            DataError: it is not a dataset, is damaged, or has no such version.
+            DeclarationError: the declaration is missing, edited by hand, or newer than this SDK.
+        """
+        path = Path(path)
+        declared = _root_declaration(path)
+        log = CommitLog(path)
+        state = log.state(version)
+        known = state if version is None else log.state()
+        if digest(declared) not in known.declarations:
+            raise DeclarationError(
+                "differs from every declaration that was committed",
+                where=f"{path}/zarr.json:attributes.egoscale",
+                hint="it was edited by hand; restore the file",
+            )
+        return cls(path, log, state, newest=known.seq == state.seq)
+
+    @property
+    def declaration(self) -> DatasetDeclaration:
+        """What the dataset declares at this version."""
+        return self._state.declaration
+
+    @property
+    def version(self) -> int:
+        """Number of the last commit that this object sees."""
+        return self._state.seq
+
+    @property
+    def digest(self) -> str:
+        """Digest of that commit: it stands for everything the dataset holds."""
+        return self._state.digest
+
+    @property
+    def cache(self) -> Path:
+        """Folder for what can be computed again."""
+        return self.path / "cache"
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Paths of the base segments, in the order of their commits."""
+        return tuple(path for path, entry in self._state.live.items() if entry.base is None)
+
+    @cached_property
+    def episodes(self) -> list[EpisodeRef]:
+        """All episodes, in the order of their commits."""
+        found: list[EpisodeRef] = []
+        for path in self.segments:
+            hidden = self._state.live[path].hidden
+            for number, entry in enumerate(self.segment(path).table):
+                if number not in hidden:
+                    found.append(
+                        EpisodeRef(len(found), entry.key, path, number, entry.start, entry.length, entry.labels)
+                    )
+        return found
+
+    def keys(self) -> frozenset[str]:
+        """Keys of all episodes."""
+        return frozenset(episode.key for episode in self.episodes)
+
+    def segment(self, path: str) -> Segment:
+        """Open a base segment once."""
+        if path not in self._segments:
+            self._segments[path] = Segment(self.path, self._log.addition(self._state.live[path]))
+        return self._segments[path]
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Open every committed object, base segments and derived ones."""
+        for path, entry in self._state.live.items():
+            yield self.segment(path) if entry.base is None else self._open_derived(entry)
+
+    def action_set(self, name: str | None = None) -> ActionSetSpec:
+        """Return an action set by name; without one the only set there is.
+
+        Raises:
+            DataError: no such set, or no name although there are several.
+        """
+        sets = {action_set.name: action_set for action_set in self.declaration.action_sets}
+        if name is None and len(sets) == 1:
+            return self.declaration.native
+        if name is None:
+            raise DataError("has several action sets; name one", where=str(self.path), allowed=sets)
+        if name not in sets:
+            raise DataError(
+                f"has no action set {name!r}", where=str(self.path), allowed=sets, hint=did_you_mean(name, sets)
+            )
+        return sets[name]
+
+    def rows(self, episode: int | EpisodeRef, action_set: str | None = "native") -> EpisodeRows:
+        """Read the rows of an episode with the actions of one set."""
+        ref = self.episodes[episode] if isinstance(episode, int) else episode
+        name = self.action_set(action_set).name
+        derived = None if name == "native" else self.derived(name, ref.segment)
+        return self.segment(ref.segment).rows(ref.start, ref.start + ref.length, derived)
+
+    def derived(self, action_set: str, segment: str) -> StoredObject:
+        """Open what an action set adds for a base segment.
+
+        Raises:
+            DataError: the segment was appended after the retargeting.
+        """
+        prefix = f"derived/{action_set}/"
+        for path, entry in self._state.live.items():
+            if entry.base == segment and path.startswith(prefix):
+                return self._open_derived(entry)
+        raise DataError(
+            f"action set {action_set!r} has no actions for {segment}",
+            where=str(self.path),
+            hint="it was appended later; run egoscale retarget again",
+        )
+
+    def language(self, episode: int | EpisodeRef) -> list[LanguageSpan]:
+        """Captions of an episode."""
+        ref = self.episodes[episode] if isinstance(episode, int) else episode
+        return self.segment(ref.segment).language[ref.number]
+
+    def jpeg(self, episode: int | EpisodeRef, camera: str, row: int) -> bytes | None:
+        """Return the JPEG of a camera that a row of the episode sees, or None."""
+        ref = self.episodes[episode] if isinstance(episode, int) else episode
+        return self.segment(ref.segment).jpeg(camera, ref.start + row)
+
+    def image(self, episode: int | EpisodeRef, camera: str, row: int) -> NDArray[np.uint8] | None:
+        """Return the RGB image ``(h, w, 3)`` of a camera that a row of the episode sees, or None."""
+        import simplejpeg
+
+        data = self.jpeg(episode, camera, row)
+        return None if data is None else simplejpeg.decode_jpeg(data, "RGB")
+
+    def calibration(self, episode: int | EpisodeRef, camera: str) -> dict[str, Any]:
+        """Calibration of a camera in an episode, as the importer gave it."""
+        ref = self.episodes[episode] if isinstance(episode, int) else episode
+        return self.segment(ref.segment).calibrations(camera)[ref.number]
+
+    def append(self, episodes: Iterable[Episode], progress: Progress = silent) -> int:
+        """Add episodes as one segment in one commit; those whose key is there already are skipped.
+
+        Returns:
+            How many were added. If one is refused, none is.
+
+        Raises:
+            DataError: an episode is not as declared, or this object is not at the newest version.
+        """
+        self._need_newest()
+        known = set(self.keys())
+        with SegmentWriter(self.path, self.declaration) as writer:
+            for episode in episodes:
+                if episode.key not in known:
+                    known.add(episode.key)
+                    writer.add(episode)
+                    progress(len(writer.keys), None, episode.key)
+            return self._commit_segment(writer.finish(), writer.keys) if writer.keys else 0
+
+    def add_action_set(self, spec: ActionSetSpec, arrays: Mapping[str, Arrays] | Iterable[tuple[str, Arrays]]) -> None:
+        """Add a derived action set, or what an existing one lacks, in one commit; no base segment is touched.
+
+        Args:
+            spec: The set; its name is new, or ``spec`` equals the set of that name.
+            arrays: For each base segment (its path) ``action (T, D)``, ``valid (T, G)`` in the set's layout and any
+                further arrays over its rows, e.g. ``residual_m (T, 2)``.
+
+        Raises:
+            DataError: a shape is wrong, a number not finite, or another set has the name.
+        """
+        self._need_newest()
+        pairs = arrays.items() if isinstance(arrays, Mapping) else arrays
+        added = tuple(self._write_derived(spec, segment, values) for segment, values in pairs)
+        while True:
+            declaration = self._with_action_set(spec)
+            try:
+                self._publish(added, declaration)
+            except CommitConflictError:
+                self._refresh(self._log.state())
+                continue
+            return
+
+    def _with_action_set(self, spec: ActionSetSpec) -> DatasetDeclaration | None:
+        present = {action_set.name: action_set for action_set in self.declaration.action_sets}
+        if present.get(spec.name, spec) != spec:
+            raise DataError(
+                f"has an action set {spec.name!r} that was made differently",
+                where=str(self.path),
+                hint="choose another name",
+            )
+        if spec.name in present:
+            return None
+        return self.declaration.model_copy(update={"action_sets": (*self.declaration.action_sets, spec)})
+
+    def _write_derived(self, spec: ActionSetSpec, segment: str, arrays: Arrays) -> Addition:
+        entry, where = self._state.live.get(segment), f"{segment}: {spec.name}"
+        if entry is None or entry.base is not None:
+            raise DataError(f"{segment!r} is not a base segment", where=str(self.path), allowed=self.segments)
+        check_rows(f"{where}/action", arrays["action"], (entry.rows, spec.layout.dim))
+        check_flags(f"{where}/valid", arrays["valid"], (entry.rows, len(spec.layout.groups)))
+        parent = self.path / "derived" / spec.name
+        open_group(parent, create=True)
+        with StagedFolder(self.path) as staged:
+            for name, values in arrays.items():
+                check_rows(f"{where}/{name}", values, (entry.rows, *values.shape[1:]))
+                kind = np.uint8 if name == "valid" else np.float32
+                write_array(staged.group, name, values.astype(kind))
+            path = f"derived/{spec.name}/{staged.folder.name}"
+            return Addition(entry=Entry(path=path, rows=entry.rows, base=segment), files=staged.move(path))
+
+    def _open_derived(self, entry: Entry) -> StoredObject:
+        if entry.path not in self._derived:
+            self._derived[entry.path] = StoredObject(self.path, self._log.addition(entry))
+        return self._derived[entry.path]
+
+    def _commit_segment(self, addition: Addition, keys: tuple[str, ...]) -> int:
+        """Publish a segment; episodes that another writer brought meanwhile are hidden in ours."""
+        while True:
+            present = self.keys()
+            hidden = tuple(number for number, key in enumerate(keys) if key in present)
+            if len(hidden) == len(keys):
+                shutil.rmtree(self.path / addition.entry.path)
+                return 0
+            entry = addition.entry.model_copy(update={"hidden": hidden})
+            try:
+                self._publish((addition.model_copy(update={"entry": entry}),), None)
+            except CommitConflictError:
+                self._refresh(self._log.state())
+                continue
+            return len(keys) - len(hidden)
+
+    def _publish(self, add: tuple[Addition, ...], declaration: DatasetDeclaration | None) -> None:
+        self._refresh(self._log.publish(self._state, add=add, declaration=declaration))
+        if declaration is not None:
+            _write_root(self.path, declaration)
+
+    def _refresh(self, state: LogState) -> None:
+        self._state = state
+        self.__dict__.pop("episodes", None)
+
+    def _need_newest(self) -> None:
+        if not self._newest:
+            raise DataError(
+                f"was opened at version {self.version}, which is not the newest",
+                where=str(self.path),
+                hint="open it without a version to write",
+            )
+
+
+def _reopen(path: str, version: int) -> Dataset:
+    return Dataset.open(path, version)
+
+
+def _root_declaration(path: Path) -> Any:
+    """Read ``attrs["egoscale"]`` and refuse a newer one before anything else is looked at."""
+    file = path / "zarr.json"
+    try:
+        attributes = json.loads(file.read_bytes())["attributes"]
+        value = attributes.get("egoscale")
+    except FileNotFoundError:
+        raise DataError("there is no dataset", where=str(path), hint="make one with: egoscale import") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"is not the metadata of a Zarr group: {error}", where=str(file)) from None
+    parse_declaration(value, f"{file}:attributes.egoscale")
+    return value
+
+
+def _write_skeleton(path: Path, declaration: DatasetDeclaration) -> None:
+    path.mkdir()
+    _write_root(path, declaration)
+    for name in ("segments", "derived"):
+        open_group(path / name, create=True)
+    root = open_group(path, create=True)
+    for name, purpose in _OPAQUE.items():
+        write_array(root, name, np.empty(0, np.uint8))
+        root[name].attrs["purpose"] = purpose
+
+
+def _write_root(path: Path, declaration: DatasetDeclaration) -> None:
+    attributes = {"egoscale": declaration.model_dump(mode="json")}
+    temporary = path / f".zarr.json.{uuid.uuid4().hex}"
+    temporary.write_text(
+        json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}), encoding="utf-8"
+    )
+    os.replace(temporary, path / "zarr.json")
