@@ -199,6 +199,12 @@ class Dataset:
             hint="it was appended later; run egoscale retarget again",
         )
 
+    def missing_segments(self, action_set: str) -> dict[str, int]:
+        """Base segments for which a derived set has no actions yet, with their numbers of rows."""
+        prefix = f"derived/{action_set}/"
+        done = {entry.base for path, entry in self._state.live.items() if path.startswith(prefix)}
+        return {path: self._state.live[path].rows for path in self.segments if path not in done}
+
     def language(self, episode: int | EpisodeRef) -> list[LanguageSpan]:
         """Captions of an episode."""
         ref = self.episodes[episode] if isinstance(episode, int) else episode

@@ -10,7 +10,7 @@ from egoscale_sdk.specs import HandSpec
 
 
 def inward_float32(hand: HandSpec) -> tuple[Tensor, Tensor]:
-    """Return lower and upper limits ``(J,)`` as float64 tensors that are exact in float32 and never wider than the spec."""
+    """Return lower and upper limits ``(J,)``: float64, exact in float32, never wider than the spec's."""
     lower = np.array([-1e6 if joint.lower is None else joint.lower for joint in hand.actuated])
     upper = np.array([1e6 if joint.upper is None else joint.upper for joint in hand.actuated])
     return torch.from_numpy(_round(lower, np.inf)), torch.from_numpy(_round(upper, -np.inf))

@@ -80,4 +80,5 @@ def _step(problem: Problem, targets: Targets, q: Tensor, prior: Prior, damping: 
     free = ~held
     hessian = curvature * (free[:, :, None] & free[:, None, :])
     hessian = hessian + torch.diag_embed(torch.where(held, 1.0, diagonal))
-    return -torch.linalg.solve(hessian, torch.where(held, 0.0, gradient))
+    step: Tensor = torch.linalg.solve(hessian, torch.where(held, 0.0, gradient))
+    return -step

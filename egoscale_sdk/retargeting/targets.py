@@ -8,6 +8,7 @@ tip). *Pinches* (thumb tip to another fingertip, at the person's metric distance
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -131,7 +132,7 @@ def _path(inner: tuple[int, ...], outer: tuple[int, ...]) -> tuple[tuple[int, in
         starts = [start for start in inner if start == 0 or (start - 1) // 4 == finger] or list(inner)
         inside = [k for k in range(4 * finger + 1, end + 1) if k >= starts[0]]
         chain = inside if starts[0] in inside else [starts[0], *inside]
-        pairs += list(zip(chain[:-1], chain[1:], strict=True))
+        pairs += list(pairwise(chain))
     return tuple(pairs)
 
 
@@ -186,7 +187,7 @@ def _least_confidence(rows: Tensor, confidence: Tensor) -> Tensor:
 def _human_lengths(table: TermTable, keypoints: Tensor, confidence: Tensor) -> Tensor:
     """Robust length of every segment of this person over the clip: a median over well-seen frames, ``(S,)``."""
     lengths = []
-    for pairs, row in zip(table.paths, table.human[: len(table.paths)], strict=True):
+    for pairs, row in zip(table.paths, table.human, strict=False):
         a, b = [p[0] for p in pairs], [p[1] for p in pairs]
         share = max(1, int((row > 0).sum()))  # a target that is the mean of several fingers has the mean of their paths
         path = (keypoints[:, a] - keypoints[:, b]).norm(dim=-1).sum(-1) / share

@@ -1,0 +1,54 @@
+"""``egoscale retarget``: add a robot's action set to a dataset of people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+
+def retarget(
+    dataset: Positional[str],
+    to: str,
+    name: str | None = None,
+    json: bool = False,
+    quiet: Annotated[bool, arg(aliases=["-q"])] = False,
+) -> None:
+    """Retarget people's hands to a robot's: adds an action set beside what was recorded.
+
+    Raw keypoints stay; wrists are kept as recorded; each hand is solved within the joint limits of the target. Running
+    it again after an import retargets only what is new.
+
+    Examples:
+        egoscale retarget people.zarr --to sharpa/wave
+        egoscale retarget people.zarr --to unitree/g1_dex3@1 --name dex3 --json
+
+    Args:
+        dataset: Dataset of human recordings, e.g. people.zarr.
+        to: Id of the target embodiment; without @N the highest installed.
+        name: Name of the action set; by default made from the id (sharpa/wave becomes sharpa_wave).
+        json: Print the summary as JSON.
+        quiet: No progress, no messages.
+    """
+    from egoscale_sdk.cli.console import emit, progress_bar
+    from egoscale_sdk.data import Dataset
+    from egoscale_sdk.host import default_host
+    from egoscale_sdk.ids import parse_id
+    from egoscale_sdk.retargeting.dataset import retarget_dataset
+
+    host = default_host()
+    opened, target = Dataset.open(dataset), host.spec(to)
+    retargeters = {hand.side: host.retargeter(hand) for hand in target.hands}
+    provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
+    with progress_bar(f"retarget to {target.id}", quiet=quiet) as progress:
+        summary = retarget_dataset(opened, target, retargeters, provider, name=name, progress=progress)
+    emit(
+        {"dataset": dataset, "version": opened.version, "target": target.id, **asdict(summary)},
+        as_json=json,
+        text=(
+            f"{dataset}: action set '{summary.action_set}' for {target.id}: {summary.episodes} episodes, "
+            f"{summary.hand_frames} hand-frames, {100 * summary.valid_share:.1f} % determined, "
+            f"residual median {1e3 * summary.residual_median_m:.1f} mm, p95 {1e3 * summary.residual_p95_m:.1f} mm"
+        ),
+    )
