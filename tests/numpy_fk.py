@@ -22,27 +22,35 @@ class Joint:
 
 
 class NumpyFK:
-    """Poses of all links of a URDF, one configuration at a time, float64, mimic expanded."""
+    """Poses of all links of a URDF (a file or its text), one configuration at a time, float64, mimic expanded."""
 
-    def __init__(self, path: Path) -> None:
-        robot = ElementTree.parse(path).getroot()
+    def __init__(self, urdf: Path | str) -> None:
+        robot = ElementTree.fromstring(urdf if isinstance(urdf, str) else urdf.read_text())
         self.joints = {element.get("name"): _joint(element) for element in robot.findall("joint")}
         self.above = {joint.child: joint for joint in self.joints.values()}
         self.links = [element.get("name") for element in robot.findall("link")]
 
     def poses(self, q: dict[str, float], base: str | None = None) -> dict[str, np.ndarray]:
         """Pose of every link; joints missing in ``q`` stand at zero. In ``base``, or in the root of the file."""
-        found = {link: self._pose(link, q) for link in self.links}
+        found: dict[str, np.ndarray] = {}
+        for link in self.links:
+            self._place(link, q, found)
         if base is None:
             return found
         inverse = np.linalg.inv(found[base])
         return {link: inverse @ pose for link, pose in found.items()}
 
-    def _pose(self, link: str, q: dict[str, float]) -> np.ndarray:
-        if link not in self.above:
-            return np.eye(4)
-        joint = self.above[link]
-        return self._pose(joint.parent, q) @ joint.offset @ _motion(joint, self._value(joint, q))
+    def limits(self, name: str) -> tuple[float, float]:
+        """Limits of a joint; a continuous one gets one turn."""
+        return self.joints[name].limits or (-np.pi, np.pi)
+
+    def _place(self, link: str, q: dict[str, float], found: dict[str, np.ndarray]) -> np.ndarray:
+        if link not in found and link not in self.above:
+            found[link] = np.eye(4)
+        elif link not in found:
+            joint = self.above[link]
+            found[link] = self._place(joint.parent, q, found) @ joint.offset @ _motion(joint, self._value(joint, q))
+        return found[link]
 
     def _value(self, joint: Joint, q: dict[str, float]) -> float:
         if joint.mimic is None:
@@ -60,7 +68,9 @@ def _joint(element) -> Joint:
         offset[:3, 3] = _numbers(origin.get("xyz"), 0)
     direction = np.array([1.0, 0, 0]) if axis is None else _numbers(axis.get("xyz"), 0)
     follows = mimic is not None and (
-        mimic.get("joint"), float(mimic.get("multiplier", 1)), float(mimic.get("offset", 0))
+        mimic.get("joint"),
+        float(mimic.get("multiplier", 1)),
+        float(mimic.get("offset", 0)),
     )
     limited = limit is not None and limit.get("lower") is not None
     return Joint(

@@ -88,7 +88,7 @@ class ForwardKinematics:
     def _link_poses(self, q: Tensor) -> Tensor:
         if q.shape[-1:] != (len(self.joints),):
             raise ValueError(f"q must end in {len(self.joints)} joints {self.joints}, has shape {tuple(q.shape)}")
-        values = q.reshape(-1, len(self.joints)) @ self._coupling.to(q).T + self._offset.to(q)
+        values = q.reshape(q.shape[:-1].numel(), len(self.joints)) @ self._coupling.to(q).T + self._offset.to(q)
         return self._chain.link_poses(values)
 
     def _geometry(self) -> None:
