@@ -1,0 +1,39 @@
+"""Flow matching from noise to actions (EgoScale section 2.3, constants of GR00T N1.6).
+
+``x_t = (1 - t) noise + t action``; the expert learns the velocity ``action - noise``; sampling integrates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from egoscale_sdk.policy.config import FlowConfig
+
+
+def sample_times(count: int, config: FlowConfig, generator: torch.Generator) -> Tensor:
+    """Draw ``(count,)`` flow times; most lie near 0, where there is most noise."""
+    u = torch.rand(count, generator=generator) ** (1 / config.beta)  # Beta(beta, 1) has the inverse u ** (1 / beta)
+    return (1 - u) * config.time_scale
+
+
+def buckets(times: Tensor, config: FlowConfig) -> Tensor:
+    """Discretise times in [0, 1) for the time embedding."""
+    return (times * config.buckets).long()
+
+
+def interpolate(noise: Tensor, action: Tensor, times: Tensor) -> Tensor:
+    """Return ``x_t`` for ``times (B,)`` and arrays ``(B, H, D)``."""
+    t = times[:, None, None].to(action.dtype)
+    return (1 - t) * noise + t * action
+
+
+def euler(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, mask: Tensor, config: FlowConfig) -> Tensor:
+    """Integrate from noise ``(B, H, D)`` in ``config.steps`` equal steps; masked columns are 0 throughout."""
+    x = torch.where(mask, noise, 0)
+    for step in range(config.steps):
+        times = torch.full((len(x),), step / config.steps, device=x.device)
+        x = torch.where(mask, x + velocity(x, times) / config.steps, 0)
+    return x
