@@ -65,3 +65,14 @@ class _Lines:
         if tenth != self.tenth and (total or done % 100 == 0):
             self.tenth = tenth
             print(f"{self.title}: {done}/{total or '?'} {note}".rstrip(), file=sys.stderr, flush=True)
+
+
+def render(*parts: Any) -> str:
+    """Render rich tables and text as plain lines: as wide as the terminal, or 120 columns off one."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 120
+    console = Console(width=width, no_color=True, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(*parts, sep="\n")
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -65,6 +65,14 @@ class PluginHost:
         """Load every plugin and describe it, or why it was refused."""
         return [info_of(plugin) for plugin in self.registry.everything()]
 
+    def plugin(self, namespace: str) -> list[PluginInfo]:
+        """Describe the plugin of one namespace, importing no other; several claimants are all described.
+
+        Raises:
+            UnknownIdError: no plugin claims the namespace.
+        """
+        return [info_of(plugin) for plugin in self.registry.results(namespace)]
+
     def embodiments(self) -> list[EmbodimentEntry]:
         """Return the entries of every working plugin, ordered by id."""
         entries = [entry for plugin in self.registry.working() for entry in plugin.embodiments]

@@ -74,13 +74,20 @@ class Registry:
             raise self._unowned(namespace, None)
         return self.claims[namespace][0]
 
+    def results(self, namespace: str) -> list[LoadedPlugin | PluginFailure]:
+        """Load whoever claims a namespace, and no other; several claimants of one namespace come as failures.
+
+        Raises:
+            UnknownIdError: no plugin claims the namespace.
+        """
+        self.source(namespace)
+        first = self._result(namespace)
+        disputes = self._disputes(namespace)
+        return [first, *disputes] if isinstance(first, LoadedPlugin) else [*disputes] or [first]
+
     def everything(self) -> list[LoadedPlugin | PluginFailure]:
         """Load every plugin; those that are refused come as failures, or raise if ``EGOSCALE_STRICT=1``."""
-        results: list[LoadedPlugin | PluginFailure] = []
-        for namespace in sorted(self.claims):
-            first = self._result(namespace)
-            disputes = self._disputes(namespace)
-            results += [first, *disputes] if isinstance(first, LoadedPlugin) else disputes or [first]
+        results = [result for namespace in sorted(self.claims) for result in self.results(namespace)]
         failures = [result for result in results if isinstance(result, PluginFailure)]
         if failures and strict():
             raise failures[0].error()

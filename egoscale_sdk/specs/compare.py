@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from egoscale_sdk.specs.digest import canonical_json
 from egoscale_sdk.specs.embodiment import ArmSpec, ControlSpec, EmbodimentSpec
 from egoscale_sdk.specs.hand import HandSpec
 from egoscale_sdk.specs.joints import JointSpec
@@ -26,7 +27,7 @@ def diff_meaning(a: Any, b: Any, *, a_is: str = "dataset", b_is: str = "installe
         b_is: What ``b`` is called.
 
     Returns:
-        One line per difference, in the order of ``a``; empty if and only if they are equal.
+        One line per difference, in the order of ``a``; empty if and only if their digests are equal.
     """
     return list(_differences("", a, b, a_is, b_is))
 
@@ -79,7 +80,7 @@ def _differences(path: str, a: Any, b: Any, a_is: str, b_is: str) -> Iterator[st
         else:
             for index, (left, right) in enumerate(zip(a, b, strict=True)):
                 yield from _differences(f"{path}[{index}]", left, right, a_is, b_is)
-    elif a != b:
+    elif canonical_json(a) != canonical_json(b):
         yield f"{path}: {a!r} ({a_is}) != {b!r} ({b_is})"
 
 
