@@ -1,7 +1,9 @@
 """Reading an embodiment from a package: TOML files that name each other and their URDFs.
 
 ``hands``, ``arms`` and a hand's ``hand_space`` may be written in place, or as a path to a TOML file of their own,
-relative to the file that names it, so that several embodiments share one hand. Paths never leave the package.
+relative to the file that names it, so that several embodiments share one hand. A hand or an arm may also be a table
+whose ``file`` names that path and whose other fields replace the file's, e.g. where another hand hangs on the same
+arm. Paths never leave the package.
 """
 
 from __future__ import annotations
@@ -48,12 +50,11 @@ def parse_embodiment(table: dict[str, Any], *, source: str) -> EmbodimentSpec:
 
 
 def _member(package: str, path: str, item: Any) -> dict[str, Any]:
-    """Resolve one hand or arm: a table in place or the path of one, with its URDF parsed into ``tree``."""
-    if isinstance(item, str):
-        path = _join(path, item)
-        table = _read_toml(package, path)
-    else:
-        table = dict(item)
+    """Resolve one hand or arm: a table in place, a path, or both, with its URDF parsed into ``tree``."""
+    table: dict[str, Any] = {"file": item} if isinstance(item, str) else dict(item)
+    if "file" in table:
+        path = _join(path, str(table.pop("file")))
+        table = _read_toml(package, path) | table
     if isinstance(table.get("hand_space"), str):
         table["hand_space"] = _read_toml(package, _join(path, table["hand_space"]))
     if table.get("urdf"):

@@ -1,0 +1,1 @@
+"""Two-finger grippers for the EgoScale SDK."""

@@ -1,0 +1,1 @@
+"""Unitree G1 with dexterous hands for the EgoScale SDK."""
