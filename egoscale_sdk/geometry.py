@@ -169,10 +169,15 @@ def interpolate_poses(times_ns: ArrayLike, poses: ArrayLike, query_ns: ArrayLike
     after = np.minimum(before + 1, len(times) - 1)
     span = np.maximum(times[after] - times[before], 1)
     share = np.clip((query - times[before]) / span, 0, 1).astype(T.dtype)
-    share = share.reshape(-1, *(1,) * (T.ndim - 2))  # (Q, *1, 1)
-    q = quaternion_from_rotation(T[..., :3, :3])
-    t = (1 - share) * T[before, ..., :3, 3] + share * T[after, ..., :3, 3]
-    return make_pose(rotation_from_quaternion(_slerp(q[before], q[after], share)), t)
+    return blend_poses(T[before], T[after], share.reshape(-1, *(1,) * (T.ndim - 3)))
+
+
+def blend_poses(a: ArrayLike, b: ArrayLike, share: ArrayLike) -> Floats:
+    """Poses ``share (*b)`` of the way from ``a (*b, 4, 4)`` to ``b``: translation linearly, rotation by slerp."""
+    start, end, part = _floats(a), _floats(b), _floats(share)[..., None]
+    qa, qb = quaternion_from_rotation(start[..., :3, :3]), quaternion_from_rotation(end[..., :3, :3])
+    t = (1 - part) * start[..., :3, 3] + part * end[..., :3, 3]
+    return make_pose(rotation_from_quaternion(_slerp(qa, qb, part)), t)
 
 
 def _slerp(a: Floats, b: Floats, share: Floats) -> Floats:

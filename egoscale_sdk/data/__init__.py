@@ -3,5 +3,6 @@
 from egoscale_sdk.data.dataset import Dataset, EpisodeRef
 from egoscale_sdk.data.declare import declare
 from egoscale_sdk.data.segment import EpisodeRows
+from egoscale_sdk.data.windows import Batch, WindowDataset
 
-__all__ = ["Dataset", "EpisodeRef", "EpisodeRows", "declare"]
+__all__ = ["Batch", "Dataset", "EpisodeRef", "EpisodeRows", "WindowDataset", "declare"]

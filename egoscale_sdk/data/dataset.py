@@ -176,12 +176,12 @@ class Dataset:
             )
         return sets[name]
 
-    def rows(self, episode: int | EpisodeRef, action_set: str | None = "native") -> EpisodeRows:
-        """Read the rows of an episode with the actions of one set."""
+    def rows(self, episode: int | EpisodeRef, action_set: str | None = "native", *, raw: bool = True) -> EpisodeRows:
+        """Read the rows of an episode with the actions of one set; without ``raw`` that field is empty."""
         ref = self.episodes[episode] if isinstance(episode, int) else episode
         name = self.action_set(action_set).name
         derived = None if name == "native" else self.derived(name, ref.segment)
-        return self.segment(ref.segment).rows(ref.start, ref.start + ref.length, derived)
+        return self.segment(ref.segment).rows(ref.start, ref.start + ref.length, derived, raw_arrays=raw)
 
     def derived(self, action_set: str, segment: str) -> StoredObject:
         """Open what an action set adds for a base segment.
@@ -189,21 +189,19 @@ class Dataset:
         Raises:
             DataError: the segment was appended after the retargeting.
         """
-        prefix = f"derived/{action_set}/"
-        for path, entry in self._state.live.items():
-            if entry.base == segment and path.startswith(prefix):
-                return self._open_derived(entry)
-        raise DataError(
-            f"action set {action_set!r} has no actions for {segment}",
-            where=str(self.path),
-            hint="it was appended later; run egoscale retarget again",
-        )
+        entry = self._derived_entries.get((action_set, segment))
+        if entry is None:
+            raise DataError(
+                f"action set {action_set!r} has no actions for {segment}",
+                where=str(self.path),
+                hint="it was appended later; run egoscale retarget again",
+            )
+        return self._open_derived(entry)
 
-    def missing_segments(self, action_set: str) -> dict[str, int]:
-        """Base segments for which a derived set has no actions yet, with their numbers of rows."""
-        prefix = f"derived/{action_set}/"
-        done = {entry.base for path, entry in self._state.live.items() if path.startswith(prefix)}
-        return {path: self._state.live[path].rows for path in self.segments if path not in done}
+    @cached_property
+    def _derived_entries(self) -> dict[tuple[str, str], Entry]:
+        entries = (entry for entry in self._state.live.values() if entry.base is not None)
+        return {(entry.path.split("/")[1], entry.base or ""): entry for entry in entries}
 
     def language(self, episode: int | EpisodeRef) -> list[LanguageSpan]:
         """Captions of an episode."""
@@ -325,7 +323,8 @@ class Dataset:
 
     def _refresh(self, state: LogState) -> None:
         self._state = state
-        self.__dict__.pop("episodes", None)
+        for name in ("episodes", "_derived_entries"):
+            self.__dict__.pop(name, None)
 
     def _need_newest(self) -> None:
         if not self._newest:

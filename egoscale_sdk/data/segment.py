@@ -32,7 +32,7 @@ class EpisodeRows:
         valid: ``(T, G)`` uint8 per group of that set's layout.
         state: ``(T, D')`` float32 measured rows in the layout of the embodiment that moved, or None.
         state_valid: ``(T, G')`` uint8, or None.
-        conf: ``(T, G')`` float32 in [0, 1], of the recording.
+        conf_steps: ``(T, G')`` uint8, 0..254, of the recording.
         map_id: ``(T,)`` int32.
         raw: Arrays ``(T, ...)`` as recorded, and what a derived set adds, such as ``residual_m``.
     """
@@ -42,9 +42,14 @@ class EpisodeRows:
     valid: NDArray[np.uint8]
     state: NDArray[np.float32] | None
     state_valid: NDArray[np.uint8] | None
-    conf: NDArray[np.float32]
+    conf_steps: NDArray[np.uint8]
     map_id: NDArray[np.int32]
     raw: dict[str, NDArray[np.float32]]
+
+    @property
+    def conf(self) -> NDArray[np.float32]:
+        """Confidence ``(T, G')`` in [0, 1]."""
+        return self.conf_steps.astype(np.float32) / np.float32(CONF_STEPS)
 
 
 class StoredObject:
@@ -113,15 +118,19 @@ class Segment(StoredObject):
         """Captions of every episode."""
         return tables.read_language(self.read)
 
-    def rows(self, start: int, stop: int, derived: StoredObject | None = None) -> EpisodeRows:
+    def rows(
+        self, start: int, stop: int, derived: StoredObject | None = None, *, raw_arrays: bool = True
+    ) -> EpisodeRows:
         """Read rows ``[start, stop)``, the actions from ``derived`` if given."""
         source = derived or self
 
         def read(name: str, of: StoredObject = self) -> Any:
             return of.array(name).read(start, stop) if of.has(name) else None
 
-        raw = {name[4:]: read(name) for name in self.names if name.startswith("raw/")}
-        if derived is not None:
+        raw = {}
+        if raw_arrays:
+            raw = {name[4:]: read(name) for name in self.names if name.startswith("raw/")}
+        if raw_arrays and derived is not None:
             raw |= {name: read(name, derived) for name in derived.names if name not in ("action", "valid")}
         return EpisodeRows(
             time_ns=read("time"),
@@ -129,7 +138,7 @@ class Segment(StoredObject):
             valid=read("valid", source),
             state=read("state"),
             state_valid=read("state_valid"),
-            conf=read("conf").astype(np.float32) / CONF_STEPS,
+            conf_steps=read("conf"),
             map_id=read("map_id"),
             raw=raw,
         )

@@ -1,0 +1,51 @@
+"""From stored JPEGs to a batch of images."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egoscale_sdk.errors import DataError
+
+Images = NDArray[np.uint8]
+
+
+def decode_into(data: bytes, out: Images, where: str = "") -> None:
+    """Decode a JPEG into ``out (h, w, 3)`` uint8 RGB, resized by area where its size is another.
+
+    Raises:
+        DataError: the data are not a JPEG; names ``where``.
+    """
+    import simplejpeg
+
+    height, width = out.shape[:2]
+    try:
+        if simplejpeg.decode_jpeg_header(data)[:2] == (height, width):
+            simplejpeg.decode_jpeg(data, "RGB", buffer=out)
+        else:
+            # libjpeg scales down by powers of two for free; the rest is ours
+            out[:] = resize_area(simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width), out.shape[:2])
+    except ValueError as error:
+        raise DataError(f"is not a JPEG: {error}", where=where) from None
+
+
+def resize_area(image: Images, size: tuple[int, int]) -> Images:
+    """Resize ``(h, w, 3)`` to ``size`` (height, width): each new pixel is the mean of the area that it covers."""
+    if image.shape[:2] == size:
+        return image
+    rows, columns = _coverage(image.shape[0], size[0]), _coverage(image.shape[1], size[1])
+    tall = rows @ image.reshape(image.shape[0], -1).astype(np.float32)  # (h', w * 3)
+    wide = columns @ tall.reshape(size[0], image.shape[1], 3)  # (h', w', 3)
+    return np.clip(np.round(wide), 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _coverage(old: int, new: int) -> NDArray[np.float32]:
+    """Share of every old pixel in every new one, ``(new, old)``; rows sum to 1."""
+    edges = np.arange(new + 1) * (old / new)
+    upper = np.minimum(edges[1:, None], np.arange(1, old + 1))
+    lower = np.maximum(edges[:-1, None], np.arange(old))
+    share: NDArray[np.float32] = (np.clip(upper - lower, 0, None) * (new / old)).astype(np.float32)
+    return share
