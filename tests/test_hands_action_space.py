@@ -15,11 +15,8 @@ seeds = st.integers(0, 2**32 - 1)
 JOINTS22 = HandSpaceSpec(id="acme/hand@1", columns=[ColumnSpec(name=f"joint_{j}", unit="rad") for j in range(22)])
 CLAW = HandSpaceSpec(id="acme/claw@1", columns=[ColumnSpec(name="opening", unit="m")])
 TWO_HANDS = RowLayout.of({"left": JOINTS22, "right": JOINTS22})
-LAYOUTS = {
-    "two hands": TWO_HANDS,
-    "right only": RowLayout.of({"right": JOINTS22}),
-    "claw": RowLayout.of({"left": CLAW}),
-}
+RIGHT_ONLY, LEFT_CLAW = RowLayout.of({"right": JOINTS22}), RowLayout.of({"left": CLAW})
+LAYOUTS = {"two hands": TWO_HANDS, "right only": RIGHT_ONLY, "claw": LEFT_CLAW}
 H = 5
 
 
@@ -107,9 +104,11 @@ def test_the_chunk_of_a_mirrored_motion_is_the_mirrored_chunk(seed):
     layout = RIGHT_ONLY
     other = RowLayout.of({"left": JOINTS22})
     trajectory, state = random_rows(rng, layout, H), random_rows(rng, layout)
-    mirror = lambda rows: np.concatenate(
-        [vec9_from_pose(mirror_pose(pose_from_vec9(rows[..., :9]))), rows[..., 9:]], axis=-1
-    )
+
+    def mirror(rows):
+        wrist = vec9_from_pose(mirror_pose(pose_from_vec9(rows[..., :9])))
+        return np.concatenate([wrist, rows[..., 9:]], axis=-1)
+
     right = WristHandSpace(layout).encode(trajectory, all_valid(layout, H), state, all_valid(layout))
     left = WristHandSpace(other).encode(mirror(trajectory), all_valid(other, H), mirror(state), all_valid(other))
     dW = pose_from_vec9(right.values[:, :9])

@@ -100,9 +100,10 @@ WRONG = {
     "mirrored": lambda at: [2016, 0] + at * [-1, 1],
     "upside down": lambda at: [2016, 1512] - at,
     "transposed": lambda at: at[:, ::-1],
-} | {
-    f"displaced by 90 px at {angle} degrees": lambda at, a=np.radians(angle): at + [90 * np.cos(a), 90 * np.sin(a)]
-    for angle in range(0, 360, 45)
+    "90 px to the right": lambda at: at + np.array([90, 0]),
+    "90 px to the left": lambda at: at - np.array([90, 0]),
+    "90 px lower": lambda at: at + np.array([0, 90]),
+    "90 px higher": lambda at: at - np.array([0, 90]),
 }
 
 
