@@ -152,6 +152,16 @@ def test_interpolation_hits_the_stamps_and_holds_the_ends():
     np.testing.assert_allclose(geometry.interpolate_poses(times[:1], T[:1], [0, 10, 50]), T[[0, 0, 0]], atol=1e-9)
 
 
+@given(seeds)
+def test_blending_a_batch_is_blending_each(seed):
+    a, b, share = poses(seed, 2, 3), poses(seed + 1, 2, 3), np.random.default_rng(seed).random((2, 3))
+    blended = geometry.blend_poses(a, b, share)
+    for i in np.ndindex(2, 3):
+        R = Slerp([0, 1], Rotation.from_matrix([a[i][:3, :3], b[i][:3, :3]]))(share[i]).as_matrix()
+        np.testing.assert_allclose(blended[i][:3, :3], R, atol=1e-7)
+        np.testing.assert_allclose(blended[i][:3, 3], a[i][:3, 3] + share[i] * (b[i] - a[i])[:3, 3], atol=1e-12)
+
+
 def test_interpolation_of_nearly_equal_rotations_is_finite_and_rigid():
     R = Rotation.from_rotvec([[0, 0, 0], [1e-9, 0, 0]]).as_matrix()
     T = geometry.make_pose(R, np.zeros((2, 3)))

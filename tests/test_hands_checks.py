@@ -52,6 +52,13 @@ def test_flat_and_absent_hands_have_no_chirality_to_refuse():
     check_chirality(np.zeros((4, 21, 3)), "right")
 
 
+def test_a_missing_fingertip_does_not_condemn_a_hand():
+    hands = clip(5)
+    hands[:3, 8] = np.nan
+    check_chirality(hands, "right")
+    check_hand_scale(hands)
+
+
 def hololens(path):
     """Both hands of a recording as ``{side: (T, 26, 3)}``, frames without the hand left out."""
     with path.open() as lines:

@@ -15,7 +15,7 @@ PALM_M = (0.04, 0.14)
 
 MAX_BONE_M = 0.18
 _UNITS = {1.0: "metres", 1e2: "centimetres", 1e3: "millimetres"}
-_CURL_M = 0.005
+_BACKWARDS_M = 0.015  # a flat hand may bend back by about 10 degrees over 100 mm of finger
 
 
 def plausible_hands(keypoints: ArrayLike) -> NDArray[np.bool_]:
@@ -61,16 +61,17 @@ def check_chirality(keypoints: ArrayLike, side: Side, where: str = "") -> None:
     Fingers curl to the palm, +x of the wrist frame. A recording of flat hands passes.
 
     Args:
-        keypoints: ``(*b, 21, 3)`` metres; degenerate frames are passed over.
+        keypoints: ``(*b, 21, 3)`` metres; frames without a plausible hand are passed over.
         side: Which hand it is said to be.
         where: File and field, for the message.
 
     Raises:
-        DataError: the fingertips lie behind the knuckles by more than 5 mm (median).
+        DataError: the fingertips lie behind the knuckles by more than 15 mm (median).
     """
     frame, valid = wrist_frame(keypoints, side)
-    p = keypoints_in_wrist(np.asarray(keypoints)[valid], frame[valid])
-    if not valid.any() or float(np.median(_curl(p))) > -_CURL_M:
+    good = valid & plausible_hands(keypoints)
+    p = keypoints_in_wrist(np.asarray(keypoints)[good], frame[good])
+    if not good.any() or float(np.median(_curl(p))) > -_BACKWARDS_M:
         return
     other = "right" if side == "left" else "left"
     hint = f"the hand is a {other} one, or the axes are left-handed (as in Unity): negate one axis"
