@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow, not wrong: no test depends on the clock.
+settings.register_profile("egoscale", deadline=None, max_examples=50)
+settings.load_profile("egoscale")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
