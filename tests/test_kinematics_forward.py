@@ -39,14 +39,13 @@ def _text(values) -> str:
 
 def joint_specs(tree) -> list[JointSpec]:
     """Every movable joint of the tree, with limits that no test uses."""
-    units = {"revolute": ("lower_rad", "upper_rad"), "prismatic": ("lower_m", "upper_m"), "continuous": ()}
-    return [
-        JointSpec(
-            name=j.name, kind=j.kind, mimic=j.mimic, **dict(zip(units[j.kind], (-1.0, 1.0)[: len(units[j.kind])]))
-        )
-        for j in tree.joints
-        if j.kind != "fixed"
-    ]
+    limits = {
+        "revolute": {"lower_rad": -1.0, "upper_rad": 1.0},
+        "prismatic": {"lower_m": -1.0, "upper_m": 1.0},
+        "continuous": {},
+    }
+    movable = [joint for joint in tree.joints if joint.kind != "fixed"]
+    return [JointSpec(name=j.name, kind=j.kind, mimic=j.mimic, **limits[j.kind]) for j in movable]
 
 
 def random_case(seed: int):

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from egoscale_sdk.errors import SpecError
+from egoscale_sdk.errors import SpecError, did_you_mean
 from egoscale_sdk.specs.embodiment import EmbodimentSpec
 from egoscale_sdk.specs.urdf import parse_urdf
 
@@ -43,10 +43,22 @@ def parse_embodiment(table: dict[str, Any], *, source: str) -> EmbodimentSpec:
     """
     try:
         return EmbodimentSpec.model_validate(table)
+    except SpecError as error:
+        raise SpecError(error.what, where=source, allowed=error.allowed, hint=error.hint) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SpecError(first["msg"].removeprefix("Value error, "), where=f"{source}:{field}") from None
+        raise _first_complaint(error, source) from None
+
+
+def _first_complaint(error: ValidationError, source: str) -> SpecError:
+    """Turn the first of pydantic's complaints into one line; a misspelt field before one that it leaves missing."""
+    complaints = sorted(error.errors(), key=lambda complaint: complaint["type"] != "extra_forbidden")
+    first = complaints[0]
+    where = f"{source}:{'.'.join(str(part) for part in first['loc'])}"
+    if first["type"] != "extra_forbidden":
+        return SpecError(first["msg"].removeprefix("Value error, "), where=where)
+    schema = EmbodimentSpec.model_json_schema()
+    known = {name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", {})}
+    return SpecError("is not a field", where=where, hint=did_you_mean(str(first["loc"][-1]), known))
 
 
 def _member(package: str, path: str, item: Any) -> dict[str, Any]:
