@@ -51,7 +51,8 @@ def test_limits_hold_exactly_for_any_input(name, seed, scale):
     assert np.all(joints <= upper)
 
 
-@pytest.mark.parametrize("name", HANDS)
+# The vendor's two Inspire hands are no exact mirror images (their thumbs differ by 1 mm), so they are not asked.
+@pytest.mark.parametrize("name", ["sharpa/wave", "unitree/g1_dex3"])
 def test_a_left_hand_is_the_mirror_image_of_a_right_one(name):
     motion = human_hand.clip(20)
     right = retarget(name, motion).joints.numpy()
@@ -79,13 +80,14 @@ def test_an_open_hand_is_open_and_a_fist_is_closed():
 
 
 def test_a_pinch_stays_a_pinch():
+    errors = []
     for seed in range(3):
         motion = human_hand.clip(120, seed)
         human = np.linalg.norm(motion[:, 8] - motion[:, 4], axis=-1)
-        pinched = human < 0.02
-        if pinched.any():
-            robot = tip_distances("sharpa/wave", retarget("sharpa/wave", motion).joints, ("thumb", "index")).numpy()
-            assert np.median(np.abs(robot - human)[pinched]) < 0.004
+        robot = tip_distances("sharpa/wave", retarget("sharpa/wave", motion).joints, ("thumb", "index")).numpy()
+        errors.append(np.abs(robot - human)[human < 0.02])
+    assert len(np.concatenate(errors)) > 10
+    assert np.median(np.concatenate(errors)) < 0.003
 
 
 def test_bones_point_where_the_persons_bones_point():

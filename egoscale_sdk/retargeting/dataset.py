@@ -25,7 +25,6 @@ from egoscale_sdk.specs import (
 )
 
 Floats = NDArray[Any]
-SIDE_INDEX: dict[Side, int] = {"left": 0, "right": 1}  # of the raw arrays
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,16 @@ def retarget_dataset(
     name: str | None = None,
     progress: Progress = silent,
 ) -> RetargetSummary:
-    """Add an action set for ``target`` to a dataset of human keypoints, or what an existing one lacks.
+    """Add an action set for ``target`` to a dataset of people (keypoints in wrist axes), or what an existing one lacks.
 
     Base segments stay as they are; the set appears in one commit, or not at all.
 
     Raises:
-        DataError: the dataset holds no raw keypoints, or a set of this name that was made differently.
+        DataError: the dataset is not of people, or a set of this name that was made differently.
     """
     spec = _action_set(dataset, target, retargeters, provider, name or set_name(target.id))
-    if "keypoints" not in dataset.declaration.raw:
-        raise DataError("holds no raw keypoints; only recordings of people can be retargeted", where=str(dataset.path))
+    if any(hand.representation != "keypoints" for hand in dataset.declaration.spec.hands):
+        raise DataError("holds no hand keypoints; only recordings of people are retargeted", where=str(dataset.path))
     tally = _Tally(spec.layout)
     dataset.add_action_set(spec, _derive(dataset, spec, retargeters, tally, progress))
     return tally.summary(spec.name)
@@ -127,7 +126,7 @@ def _retarget_rows(
             column = layout.groups.index(hand)
             known = rows.valid[:, source.groups.index(hand)] > 0
             seen = known if rows.conf is None else known * rows.conf[:, source.groups.index(hand)]
-            result = _retarget_hand(retargeters[side], rows.raw["keypoints"][:, SIDE_INDEX[side]], seen)
+            result = _retarget_hand(retargeters[side], rows.action[:, source.blocks[hand]], seen)
             good = result.valid.numpy()
             out["action"][:, layout.blocks[hand]] = np.where(good[:, None], result.joints.numpy(), 0.0)
             out["residual_m"][:, column] = np.where(good, result.residual_m.numpy(), 0.0)
@@ -136,8 +135,8 @@ def _retarget_rows(
 
 
 def _retarget_hand(retargeter: Retargeter, keypoints: Floats, seen: Floats) -> RetargetResult:
-    """Retarget one hand of one episode: ``keypoints (T, 21, 3)``, ``seen (T,)`` in [0, 1], 0 where there is none."""
-    points = np.where((seen > 0)[:, None, None], keypoints, np.nan)
+    """Retarget one hand of one episode: ``keypoints (T, 63)``, ``seen (T,)`` in [0, 1], 0 where there is none."""
+    points = np.where((seen > 0)[:, None, None], keypoints.reshape(-1, 21, 3), np.nan)
     confidence = np.repeat(np.asarray(seen, np.float64)[:, None], 21, axis=1)
     return retargeter.retarget(torch.from_numpy(points), torch.from_numpy(confidence))
 
