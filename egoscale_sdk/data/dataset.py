@@ -203,6 +203,11 @@ class Dataset:
         entries = (entry for entry in self._state.live.values() if entry.base is not None)
         return {(entry.path.split("/")[1], entry.base or ""): entry for entry in entries}
 
+    def missing_segments(self, action_set: str) -> dict[str, int]:
+        """Base segments for which a derived set has no actions yet, with their numbers of rows."""
+        done = {base for name, base in self._derived_entries if name == action_set}
+        return {path: self._state.live[path].rows for path in self.segments if path not in done}
+
     def language(self, episode: int | EpisodeRef) -> list[LanguageSpan]:
         """Captions of an episode."""
         ref = self.episodes[episode] if isinstance(episode, int) else episode
