@@ -5,7 +5,6 @@ Both draw the same thing: every visible geom in its own colour, lit from the cam
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from egoscale_sdk.sim.mj import mujoco
 Backend = Literal["auto", "gl", "rays"]
 AMBIENT, DIFFUSE = 0.45, 0.55
 FAR_M = 20.0
+RAYS_UP_TO_PX = 128  # below this casting rays is the faster way, and the same on every machine
 
 
 class Renderer(ABC):
@@ -41,11 +41,13 @@ class GlRenderer(Renderer):
             self._renderer.scene.flags[flag] = 0
 
     def render(self, data: Any, camera: str) -> NDArray[np.uint8]:
+        """See `Renderer.render`."""
         self._renderer.update_scene(data, camera)
         picture: NDArray[np.uint8] = self._renderer.render()
         return picture.copy()
 
     def close(self) -> None:
+        """Free the GL context."""
         self._renderer.close()
 
 
@@ -62,6 +64,7 @@ class RayRenderer(Renderer):
         self._normal = np.empty((count, 3))
 
     def render(self, data: Any, camera: str) -> NDArray[np.uint8]:
+        """See `Renderer.render`."""
         index = self._model.camera(camera).id
         R = data.cam_xmat[index].reshape(3, 3)
         rays = self._camera_rays(index) @ R.T
@@ -87,8 +90,12 @@ class RayRenderer(Renderer):
 
 
 def make_renderer(model: Any, height: int, width: int, backend: Backend = "auto") -> Renderer:
-    """Return a renderer; ``auto`` takes OpenGL if it works here and rays otherwise, with one warning."""
-    if backend == "rays":
+    """Return a renderer; ``auto`` casts rays for small pictures and takes OpenGL, if it works here, for large ones.
+
+    Raises:
+        EgoscaleError: ``gl`` was asked for and does not work here; the hint names the packages.
+    """
+    if backend == "rays" or (backend == "auto" and height <= RAYS_UP_TO_PX):
         return RayRenderer(model, height, width)
     try:
         return GlRenderer(model, height, width)
@@ -98,5 +105,4 @@ def make_renderer(model: Any, height: int, width: int, backend: Backend = "auto"
                 f"OpenGL rendering does not work here: {error}",
                 hint="run: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri, or use --renderer rays",
             ) from None
-        warnings.warn("no OpenGL here: pictures are drawn by casting rays (as true, slower)", stacklevel=2)
         return RayRenderer(model, height, width)

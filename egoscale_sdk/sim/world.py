@@ -16,7 +16,7 @@ from egoscale_sdk.specs import HandSpec
 Floats = NDArray[np.float64]
 TIMESTEP_S = 1 / 240
 CAMERA = "head"
-FOV_RAD = 0.75
+FOV_RAD = 0.86
 OBJECT_RADIUS_M, OBJECT_HEIGHT_M, OBJECT_MASS_KG = 0.028, 0.140, 0.15
 # Wrist frame in the world for a side grasp with the right hand: palm (x) to the left, thumb (y) up, fingers (z) ahead.
 SIDE_GRASP: Floats = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -49,10 +49,12 @@ class HandWorld:
         self._controls = [names.index(name) for name in (*_SLIDES, *_HINGES, *self._joints)]
         self._object_adr = self.model.joint("object").qposadr[0]
         self._renderers: dict[tuple[int, int, Backend], Renderer] = {}
+        self._due_s = 0.0
 
     def reset(self, wrist: Floats, joints: Floats, object_xy: Floats, camera: Floats) -> None:
         """Put everything in place, at rest: wrist pose, hand vector, object on the table, optical camera pose."""
         mujoco().mj_resetData(self.model, self.data)
+        self._due_s = 0.0
         target = np.concatenate([self._wrist_coordinates(wrist), joints])
         self.data.qpos[self._wrist_adr] = target[:6]
         self.data.qpos[self._joint_adr] = target[6:]
@@ -64,7 +66,8 @@ class HandWorld:
 
     def step(self, wrist: Floats, joints: Floats, duration_s: float) -> None:
         """Move the targets evenly to a wrist pose and a hand vector over ``duration_s``, simulating meanwhile."""
-        count = max(1, round(duration_s / TIMESTEP_S))
+        self._due_s += duration_s
+        count = max(1, round((self._due_s - self.data.time) / TIMESTEP_S))
         start = self.data.ctrl[self._controls].copy()
         goal = np.concatenate([self._wrist_coordinates(wrist, start[3:6]), joints])
         for share in np.arange(1, count + 1) / count:
@@ -72,6 +75,11 @@ class HandWorld:
             mujoco().mj_step(self.model, self.data)
         mujoco().mj_kinematics(self.model, self.data)
         mujoco().mj_camlight(self.model, self.data)
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated time since the reset."""
+        return round(1e9 * self._due_s)
 
     @property
     def wrist(self) -> Floats:
@@ -150,6 +158,7 @@ def intrinsics(height: int, width: int) -> Floats:
 def _build(hand: HandSpec, grasp_rotation: Floats, contact: Contact, rgba: tuple[float, ...]) -> Any:
     mj = mujoco()
     spec = mj.MjSpec()
+    spec.compiler.degree = False
     spec.option.timestep = TIMESTEP_S
     spec.option.integrator = mj.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mj.mjtCone.mjCONE_ELLIPTIC  # with impratio 10: the defaults let the object slip
