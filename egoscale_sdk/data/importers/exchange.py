@@ -72,6 +72,7 @@ def write_exchange_episode(
         "time_ns": np.asarray(time_ns, np.int64),
         "keypoints": np.asarray(keypoints, np.float32),
         "valid": np.asarray(valid).astype(np.uint8),
+        "layout": np.asarray("mediapipe"),
         "frame": np.asarray(frame),
         "scale": np.asarray(scale),
         "task": np.asarray(task),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.data.images import resize_area
 from egoscale_sdk.errors import DataError, require_extra
 
 QUALITY = 85
@@ -21,7 +22,8 @@ def encode_jpeg(rgb: NDArray[np.uint8], size: Size | None = None) -> bytes:
     """Encode an image ``(h, w, 3)`` as JPEG, resized to ``size`` if it has another."""
     import simplejpeg
 
-    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(_resized(rgb, size)), QUALITY, colorspace="RGB")
+    sized = rgb if size is None else resize_area(rgb, size)
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sized), QUALITY, colorspace="RGB")
     return jpeg
 
 
@@ -135,14 +137,3 @@ def _decode_png(data: bytes, where: str) -> NDArray[np.uint8]:
             return rgb
     except (av.FFmpegError, StopIteration, IndexError):
         raise DataError("is neither a JPEG nor a PNG image", where=where) from None
-
-
-def _resized(rgb: NDArray[np.uint8], size: Size | None) -> NDArray[np.uint8]:
-    if size is None or rgb.shape[:2] == size:
-        return rgb
-    import torch
-
-    pixels = torch.tensor(rgb).permute(2, 0, 1)[None].float()
-    pixels = torch.nn.functional.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False)
-    resized: NDArray[np.uint8] = pixels[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
-    return resized

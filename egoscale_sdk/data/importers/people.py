@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats, rotation_angle
-from egoscale_sdk.hands import check_chirality, check_hand_scale, hand_rows, plausible_hands
+from egoscale_sdk.hands import HandRows, check_chirality, check_hand_scale, hand_rows, plausible_hands
 from egoscale_sdk.interfaces import Episode, ImageStream, LanguageSpan
-from egoscale_sdk.specs import SIDES
+from egoscale_sdk.specs import SIDES, WRIST_DIM
 
 Bools = NDArray[np.bool_]
 
 GAP_S = 0.5
 GAP_PERIODS = 4.0
+FROZEN_ROWS = 3
 JUMP_M_S = 10.0
 JUMP_RAD_S = 30.0
-FROZEN_ROWS = 3
+RAW = ("keypoints", "camera_pose", "camera_valid")
+"""Raw arrays of every episode of people."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +85,13 @@ def people_episode(track: HandTrack, context: Context) -> Episode:
     present = track.seen & plausible_hands(track.keypoints)
     rows = hand_rows(track.keypoints, present, track.frame_pose)
     conf = np.where(present, np.clip(track.conf, 0, 1), 0).astype(np.float32)
-    raw = dict(context.raw)
-    if track.frame_pose is not None:
-        raw["keypoints"] = rows.keypoints
-    if track.camera_pose is not None:
-        raw |= camera_arrays(track.camera_pose)
     return Episode(
         key=track.key,
         time_ns=track.time_ns,
         action=rows.action,
         valid=rows.valid,
         conf=np.concatenate([conf, conf], axis=1),
-        raw=raw,
+        raw={"keypoints": _raw_keypoints(rows), **camera_arrays(track.camera_pose, len(present)), **context.raw},
         map_id=map_ids(track.time_ns, track.frame_pose, track.map_id),
         images=context.images,
         language=context.language,
@@ -102,9 +99,11 @@ def people_episode(track: HandTrack, context: Context) -> Episode:
     )
 
 
-def camera_arrays(camera_pose: Floats) -> dict[str, NDArray[np.float32]]:
-    """Raw arrays of a camera trajectory ``(T, 4, 4)``; where it is unknown (NaN) the identity, flagged 0."""
-    known: Bools = np.isfinite(camera_pose).all(axis=(-2, -1))
+def camera_arrays(camera_pose: Floats | None, rows: int) -> dict[str, NDArray[np.float32]]:
+    """Raw arrays of a camera trajectory ``(T, 4, 4)``; where it is unknown (None, NaN) the identity, flagged 0."""
+    if camera_pose is None:
+        camera_pose = np.full((rows, 4, 4), np.nan)
+    known = np.asarray(np.isfinite(camera_pose).all(axis=(-2, -1)))
     pose = np.where(known[:, None, None], camera_pose, np.eye(4))
     return {"camera_pose": pose.astype(np.float32), "camera_valid": np.asarray(known, np.float32)}
 
@@ -141,6 +140,13 @@ def check_times(time_ns: NDArray[np.int64], where: str) -> None:
     if late.size:
         row = int(late[0]) + 1
         raise DataError(f"time stamps do not increase at row {row} ({late.size} such rows)", where=where)
+
+
+def _raw_keypoints(rows: HandRows) -> NDArray[np.float32]:
+    """Keypoints ``(T, 2, 21, 3)`` in the world; of a hand whose place is unknown, in its own wrist frame."""
+    placed = rows.valid[:, :2, None, None] > 0
+    hands = slice(2 * WRIST_DIM, None)
+    return np.where(placed, rows.keypoints, rows.action[:, hands].reshape(rows.keypoints.shape))
 
 
 def _check_track(track: HandTrack) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import Episode, LanguageSpan, Recording
 from egoscale_sdk.specs import DatasetDeclaration, EmbodimentSpec, Strict
 
+T = TypeVar("T")
 HUMAN = "human/hands"
 _HEAD_BYTES = 2**16
 
@@ -78,6 +80,21 @@ def files_of(source: str | Path, suffixes: Iterable[str]) -> list[Path]:
     return found
 
 
+def first_readable(files: Sequence[Path], read: Callable[[Path], T]) -> T:
+    """Read the first file that can be read, so that one bad episode does not hide the others.
+
+    Raises:
+        DataError: none can be read; the complaint about the first.
+    """
+    complaints: list[DataError] = []
+    for file in files:
+        try:
+            return read(file)
+        except DataError as error:
+            complaints.append(error)
+    raise complaints[0]
+
+
 def source_key(file: Path) -> str:
     """Name a file by its folder, its name, and a digest of its size and first 64 KiB.
 
@@ -107,3 +124,8 @@ def require_people(spec: EmbodimentSpec, importer: str) -> None:
 def task_span(text: str, rows: int, kind: str = "task") -> list[LanguageSpan]:
     """One caption over the whole episode; none for an empty text."""
     return [LanguageSpan(text, 0, rows, kind)] if text else []
+
+
+def head_camera(spec: EmbodimentSpec) -> str:
+    """Name of the camera that a person wears."""
+    return next((camera.name for camera in spec.cameras if camera.mount == "head"), "head")
