@@ -2,7 +2,23 @@
 
 from egoscale_sdk.data.dataset import Dataset, EpisodeRef
 from egoscale_sdk.data.declare import declare
+from egoscale_sdk.data.mixture import Mixture
+from egoscale_sdk.data.scales import Scale, Statistics, pool_statistics
 from egoscale_sdk.data.segment import EpisodeRows
+from egoscale_sdk.data.statistics import RelativeStatistics, relative_statistics
 from egoscale_sdk.data.windows import Batch, WindowDataset
 
-__all__ = ["Batch", "Dataset", "EpisodeRef", "EpisodeRows", "WindowDataset", "declare"]
+__all__ = [
+    "Batch",
+    "Dataset",
+    "EpisodeRef",
+    "EpisodeRows",
+    "Mixture",
+    "RelativeStatistics",
+    "Scale",
+    "Statistics",
+    "WindowDataset",
+    "declare",
+    "pool_statistics",
+    "relative_statistics",
+]

@@ -113,7 +113,8 @@ class WindowDataset:
         self.embodiment = dataset.declaration.embodiment
         self.episodes = tuple(range(len(dataset.episodes)) if episodes is None else episodes)
         self.image_sizes = _image_sizes(dataset, cameras, image_size_px)
-        self._space = action_space or _default_space(dataset, self.layout, self.action_set.spec)
+        self.action_space_id = (self.action_set.spec or dataset.declaration.spec).action.space
+        self._space = action_space or _default_space(self.action_space_id, self.layout)
         first = 1 if self.action_set.action_source == "observed" else 0
         self._steps_ns = np.round((np.arange(horizon) + first) * chunk_dt_s * 1e9).astype(np.int64)
         self._spans, self._span_of, self._row_of = self._index()
@@ -296,12 +297,10 @@ def _image_sizes(
     return {name: stored[name] for name in names}
 
 
-def _default_space(dataset: Dataset, layout: RowLayout, spec: Any) -> ActionSpace:
-    space = (spec or dataset.declaration.spec).action.space
+def _default_space(space: str, layout: RowLayout) -> ActionSpace:
     if space != DEFAULT_SPACE:
         raise DataError(
-            f"acts in the space {space!r}, which a plugin must bring",
-            where=str(dataset.path),
+            f"the dataset acts in the space {space!r}, which a plugin must bring",
             hint="pass action_space, as host.action_space() returns it",
         )
     return WristHandSpace(layout)

@@ -1,0 +1,92 @@
+"""How the chunks and states of a dataset are distributed, computed once and cached, never silently stale.
+
+They depend on the commit, the action set, the horizon and the step; the cache, in the dataset's ``cache`` folder, is
+kept under exactly that key.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egoscale_sdk.data.sketch import QuantileSketch, save_arrays
+from egoscale_sdk.data.windows import WindowDataset
+from egoscale_sdk.progress import Progress, silent
+from egoscale_sdk.specs import RowLayout, digest
+
+REVISION = 1
+"""Rises when windows or sketches come to mean something else."""
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class RelativeStatistics:
+    """Distributions of the valid entries of one `WindowDataset`: chunks ``(H, D)`` and states ``(D',)``."""
+
+    layout: RowLayout
+    state_layout: RowLayout
+    embodiment: str
+    horizon: int
+    chunk_dt_s: float
+    chunk: QuantileSketch
+    state: QuantileSketch
+
+    @property
+    def q01(self) -> NDArray[np.float64]:
+        """``(H, D)``."""
+        return self.chunk.quantile(0.01)
+
+    @property
+    def q99(self) -> NDArray[np.float64]:
+        """``(H, D)``."""
+        return self.chunk.quantile(0.99)
+
+
+def relative_statistics(windows: WindowDataset, progress: Progress = silent) -> RelativeStatistics:
+    """Compute the statistics of all windows, or take them from the cache of the very same commit and settings."""
+    key = _cache_key(windows)
+    file = windows.dataset.cache / "statistics" / f"{digest(key)[7:]}.npz"
+    sketches = _load(file) or _compute(windows, progress)
+    if not file.is_file():
+        save_arrays(file, sketches[0].arrays("chunk_") | sketches[1].arrays("state_"))
+    return RelativeStatistics(
+        windows.layout, windows.state_layout, windows.embodiment, windows.horizon, windows.chunk_dt_s, *sketches
+    )
+
+
+def _cache_key(windows: WindowDataset) -> dict[str, Any]:
+    return {
+        "revision": REVISION,
+        "commit": windows.dataset.digest,
+        "action_set": windows.action_set.name,
+        "horizon": windows.horizon,
+        "chunk_dt_s": windows.chunk_dt_s,
+        "stride": windows.stride,
+        "episodes": list(windows.episodes),
+        "action_space": windows.action_space_id,
+    }
+
+
+def _compute(windows: WindowDataset, progress: Progress) -> tuple[QuantileSketch, QuantileSketch]:
+    chunk = QuantileSketch((windows.horizon, windows.layout.dim))
+    state = QuantileSketch((windows.state_layout.dim,))
+    for start in range(0, len(windows), _BATCH):
+        stop = min(start + _BATCH, len(windows))
+        batch = windows.batch(range(start, stop), images=False)
+        chunk.add(batch.chunk, batch.mask)
+        state.add(batch.state, batch.state_mask)
+        progress(stop, len(windows), "windows")
+    return chunk, state
+
+
+def _load(file: Path) -> tuple[QuantileSketch, QuantileSketch] | None:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return QuantileSketch.from_arrays(arrays, "chunk_"), QuantileSketch.from_arrays(arrays, "state_")
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        return None
