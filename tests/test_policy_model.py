@@ -23,9 +23,9 @@ def start(layout, samples=2, size=3, seed=7):
 def test_overfits_one_batch_of_two_embodiments_to_near_zero():
     policy = make_policy(state_dropout=0.0)
     groups = [make_group(ONE_HAND, "acme/arm@1"), make_group(TWO_CLAWS, "beta/robot@1", seed=1)]
-    optimizer = torch.optim.AdamW(policy.parameters(), lr=5e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 600)
-    for step in range(600):
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=3e-3, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
+    for step in range(300):
         optimizer.zero_grad()
         policy.loss(groups, noise(step, samples=4)).total.backward()
         optimizer.step()

@@ -124,12 +124,17 @@ class ExpertConfig(Strict):
 
 
 class FlowConfig(Strict):
-    """Flow matching as in GR00T N1.6: ``t = (1 - u) * time_scale`` with ``u ~ Beta(beta, 1)``; t = 0 is noise."""
+    """Flow matching as in GR00T N1.6: ``t = (1 - u) * time_scale`` with ``u ~ Beta(beta, 1)``; t = 0 is noise.
+
+    ``predict``: the heads read out the velocity (as published), or the clean action that the velocity leads to. The
+    second serves an expert hardly wider than a chunk has columns: it need not carry the noise through to its output.
+    """
 
     beta: float = Field(default=1.5, gt=0)
     time_scale: float = Field(default=0.999, gt=0, le=1)
     buckets: int = Field(default=1000, gt=0)
     steps: int = Field(default=4, gt=0, le=1000)
+    predict: Literal["velocity", "action"] = "velocity"
 
 
 class PolicyConfig(Strict):
@@ -166,7 +171,8 @@ def _tiny() -> PolicyConfig:
         position_std=1.0,
     )
     expert = ExpertConfig(width=64, layers=4, heads=4, feed_forward=2, adapter_hidden=64, image_summary=True)
-    return PolicyConfig(preset="tiny", backbone=backbone, expert=expert, horizon=16, chunk_dt_s=0.05)
+    flow = FlowConfig(predict="action")
+    return PolicyConfig(preset="tiny", backbone=backbone, expert=expert, flow=flow, horizon=16, chunk_dt_s=0.05)
 
 
 def _small() -> PolicyConfig:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from egoscale_sdk.policy.config import FlowConfig
 
+LAST_STRETCH = 0.1
+
 
 def sample_times(count: int, config: FlowConfig, generator: torch.Generator) -> Tensor:
     """Draw ``(count,)`` flow times; most lie near 0, where there is most noise."""
@@ -28,6 +30,17 @@ def interpolate(noise: Tensor, action: Tensor, times: Tensor) -> Tensor:
     """Return ``x_t`` for ``times (B,)`` and arrays ``(B, H, D)``."""
     t = times[:, None, None].to(action.dtype)
     return (1 - t) * noise + t * action
+
+
+def velocity(readout: Tensor, noisy: Tensor, times: Tensor, config: FlowConfig) -> Tensor:
+    """Turn what the heads read out, ``(B, H, D)``, into the velocity at ``noisy`` and ``times (B,)``.
+
+    An action that was read out lies ``1 - t`` ahead; near the end that distance is held at `LAST_STRETCH`.
+    """
+    if config.predict == "velocity":
+        return readout
+    ahead = (1 - times).clamp(min=LAST_STRETCH)[:, None, None].to(readout.dtype)
+    return (readout - noisy) / ahead
 
 
 def euler(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, mask: Tensor, config: FlowConfig) -> Tensor:

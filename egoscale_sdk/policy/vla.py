@@ -174,7 +174,7 @@ class VLA(nn.Module):
             embedded = self.adapters.encode(group.layout, x, mask)
             known = memories if cached else self.expert.remember(features)
             hidden = self.expert(embedded, state, flow.buckets(times, self.config.flow), known, summary)
-            return self.adapters.decode(group.layout, hidden)
+            return flow.velocity(self.adapters.decode(group.layout, hidden), x, times, self.config.flow)
 
         return flow.euler(velocity, noise.flatten(0, 1), mask, self.config.flow).unflatten(0, (samples, -1))
 
@@ -224,19 +224,22 @@ class VLA(nn.Module):
         noise = torch.randn(chunk.shape, generator=generator).to(chunk)
         noisy = flow.interpolate(noise, chunk, times.flatten())
         embedded = self.adapters.encode(group.layout, noisy, mask)
-        return _Draft(embedded.unflatten(0, (samples, -1)), torch.where(mask, chunk - noise, 0), mask)
+        return _Draft(embedded.unflatten(0, (samples, -1)), noisy, times.flatten(), chunk - noise, mask)
 
     def _error(self, group: GroupBatch, draft: _Draft, hidden: Tensor) -> GroupLoss:
-        velocity = self.adapters.decode(group.layout, hidden.flatten(0, 1))
+        readout = self.adapters.decode(group.layout, hidden.flatten(0, 1))
+        velocity = flow.velocity(readout, draft.noisy, draft.times, self.config.flow)
         squared = torch.where(draft.mask, (velocity - draft.target).float() ** 2, 0)
         return GroupLoss(squared.sum(0), draft.mask.sum(0))
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """Embedded noisy chunks ``(S, B, H, width)``, the velocity to predict and its mask, both ``(S * B, H, D)``."""
+    """Noisy chunks, embedded ``(S, B, H, width)`` and plain ``(S * B, H, D)``; the velocity to predict, its mask."""
 
     embedded: Tensor
+    noisy: Tensor
+    times: Tensor
     target: Tensor
     mask: Tensor
 
