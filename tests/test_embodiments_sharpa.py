@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 WAVE = load_embodiment("egoscale_embodiments:sharpa_wave/embodiment.toml")
 R1PRO = load_embodiment("egoscale_embodiments:sharpa_r1pro_wave/embodiment.toml")
 HAND_FILES = ("sharpa_wave_{}.urdf", "sharpa_wave_{}_with_wrist.urdf", "sharpa_wave_{}_with_flange.urdf")
-R1PRO_FILES = ("r1_pro_with_gripper", "r1_pro_r1pro", "r1_pro_robot_origin")
+R1PRO_FILES = ("r1_pro_with_gripper", "r1_pro_r1pro", "r1_pro_robot_origin", "r1_pro_{}_ik")
 ARM_MIRROR = torch.tensor([1.0, -1, -1, 1, -1, 1, -1], dtype=torch.float64)
 
 
@@ -44,7 +44,7 @@ def test_every_frame_of_the_hand_is_where_the_maker_puts_it(shared, side, file):
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("file", R1PRO_FILES)
 def test_every_frame_of_the_arm_is_where_the_maker_puts_it(shared, side, file):
-    vendor = shared / f"reference/models/r1pro/{file}.urdf"
+    vendor = shared / f"reference/models/r1pro/{file.format(side)}.urdf"
     assert_same_poses(arm_kinematics(side), R1PRO.arm(side).joints, vendor)
     assert_limits_not_wider(R1PRO.arm(side).joints, vendor)
 

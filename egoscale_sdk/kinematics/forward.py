@@ -71,17 +71,16 @@ class ForwardKinematics:
             per unit of joint velocity.
         """
         poses = self._link_poses(q)  # (B, links, 4, 4)
+        turn = poses[:, self._base_row, :3, :3]  # (B, 3, 3): a row vector times this is in base axes
         moved = poses[:, self._joint_rows]  # (B, N, 4, 4)
-        z = (moved[..., :3, :3] @ self._axes.to(q).unsqueeze(-1)).squeeze(-1)  # (B, N, 3)
-        arm = poses[:, self._frame_rows, None, :3, 3] - moved[:, None, :, :3, 3]  # (B, F, N, 3)
-        axes = z.unsqueeze(1).expand_as(arm)
+        z = (moved[..., :3, :3] @ self._axes.to(q).unsqueeze(-1)).squeeze(-1) @ turn  # (B, N, 3)
+        o, p = moved[..., :3, 3] @ turn, poses[:, self._frame_rows, :3, 3] @ turn  # (B, N, 3), (B, F, 3)
+        axes = z.unsqueeze(1).expand(-1, len(self.frames), -1, -1)  # (B, F, N, 3)
         turning = self._turning.to(q.device)[:, None]
-        linear = torch.where(turning, torch.linalg.cross(axes, arm), axes)
-        angular = torch.where(turning, axes, torch.zeros_like(axes))
+        linear = torch.where(turning, torch.linalg.cross(axes, p.unsqueeze(2) - o.unsqueeze(1)), axes)
+        angular = axes * turning
         # A joint above the base moves base and frame alike; one between them only the frame: hence the difference.
-        share = self._share.to(q)[..., None]  # (F, N, 1)
-        to_base = poses[:, self._base_row, :3, :3].unsqueeze(1)  # (B, 1, 3, 3): row vectors times R turn into base
-        columns = torch.cat([linear * share @ to_base, angular * share @ to_base], dim=-1)  # (B, F, N, 6)
+        columns = torch.cat([linear, angular], dim=-1) * self._share.to(q).unsqueeze(-1)  # (B, F, N, 6)
         jacobian = columns.transpose(-1, -2) @ self._coupling.to(q)
         return jacobian.reshape(*q.shape[:-1], len(self.frames), 6, len(self.joints))
 
