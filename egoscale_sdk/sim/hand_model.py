@@ -109,7 +109,7 @@ def _add_drive(spec: Any, joint: JointSpec, hand: HandSpec) -> None:
     """Give an actuated joint a position servo, and tie a mimic joint to the one it follows."""
     mj = mujoco()
     if joint.mimic is not None:
-        line = [joint.mimic.offset, joint.mimic.multiplier] + [0.0] * 9
+        line = [joint.mimic.offset, joint.mimic.multiplier] + [0.0] * (mj.mjNEQDATA - 2)
         names = {"name1": HAND + joint.name, "name2": HAND + joint.mimic.joint}
         spec.add_equality(type=mj.mjtEq.mjEQ_JOINT, data=line, objtype=mj.mjtObj.mjOBJ_JOINT, **names)
         return
