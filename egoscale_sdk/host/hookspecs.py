@@ -73,7 +73,8 @@ def egoscale_sensors() -> Sequence[SensorEntry]:
     """Contribute sensor drivers, e.g. a camera's or a tactile skin's.
 
     Called once per plugin, under the same rules as `egoscale_embodiments`.
-    An id is ``namespace/name@N`` in the plugin's own namespace.
+    An id is ``namespace/name@N`` in the plugin's own namespace, which a robot's configuration names; the SDK never
+    opens a sensor that nobody named.
 
     The factory is called with the sensor's spec (a `CameraSpec` or `TactileSpec`, known before anything is
     connected) and keyword settings such as a serial number, and must return a `Sensor`.
@@ -89,13 +90,14 @@ def egoscale_action_spaces() -> Sequence[ActionSpaceEntry]:
     """Contribute action spaces: ways to turn absolute rows into what a policy predicts, and back.
 
     Called once per plugin, under the same rules as `egoscale_embodiments`.
-    An embodiment names its action space in ``action.space``; the SDK's own is ``egoscale/wrist_hand@1``.
+    An embodiment names its action space in ``action.space``; the SDK's own is ``egoscale/wrist_hand@1``, which
+    suits every body whose wrists can be commanded or computed.
 
     The factory is called with a `RowLayout` and must return an `ActionSpace` whose ``decode`` inverts its
-    ``encode`` for valid columns.
+    ``encode`` for valid columns. Absent is not zero: a masked column holds 0, and its value changes no output.
 
-    An id's generation rises whenever the same chunk would move a robot differently: a checkpoint stores the id and
-    refuses another one.
+    Names and units of its columns are fixed by the layout alone. An id's generation rises whenever the same chunk
+    would move a robot differently: a checkpoint stores the id and refuses another one.
     """
     raise AssertionError
 
@@ -125,7 +127,8 @@ def egoscale_drivers() -> Sequence[DriverEntry]:
     ``name`` is what the user types: ``egoscale run CKPT --driver NAME``. Where two plugins use one name, the user
     writes ``namespace/NAME``. ``embodiments`` are globs over the ids that the driver can drive.
 
-    The factory is called with the `EmbodimentSpec` and keyword settings, and must return a `Driver`.
+    The factory is called with the `EmbodimentSpec` and keyword settings, and must return a `Driver`. A driver that
+    serves only some hardware of an embodiment says so in its `sides`.
 
     Constructing it must do no input or output; ``connect`` does. The control loop checks every target against the
     spec's limits before a driver sees it; a driver must still refuse what its hardware cannot do.
@@ -180,7 +183,8 @@ def egoscale_conformance_checks(spec: EmbodimentSpec) -> Sequence[CheckEntry]:
     The SDK's checks always run; these come on top of them and can replace or silence none.
 
     The factory of an entry names a plain function that is called with the `Embodiment` and returns None; it raises
-    an `EgoscaleError` that names the joint, value and unit at fault. Any other exception counts as a broken check.
+    an `EgoscaleError` that names the joint, value and unit at fault. Any other exception counts as a broken check,
+    and is reported as the vendor's own fault.
 
     Ids are ``namespace/name@N`` in the plugin's own namespace. ``level`` is ``must`` (a violation fails the kit) or
     ``should`` (it is reported). A check must be deterministic and must not touch hardware.

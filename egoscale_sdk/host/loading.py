@@ -111,14 +111,14 @@ def load_plugin(source: PluginSource) -> LoadedPlugin | PluginFailure:
 
 def explain(error: BaseException) -> str:
     """Say in one line what an exception is about."""
-    if isinstance(error, Refused | EgoscaleError):
-        return str(error)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        return f"{error.title}.{field}: {first['msg']}, got {first['input']!r}"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {' '.join(line.strip() for line in lines)}" if lines else type(error).__name__
+        return f"{error.title}.{field}: {first['msg']}, got {first['input']!r:.200}"
+    text = " ".join(str(error).split())
+    if isinstance(error, Refused | EgoscaleError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _check_metadata(source: PluginSource) -> None:
@@ -137,7 +137,8 @@ def _check_requirement(line: str) -> None:
     try:
         requirement = Requirement(line)
     except InvalidRequirement as error:
-        raise Refused(f"malformed Requires-Dist {line!r}: {error}") from None
+        reason = str(error).partition("\n")[0]
+        raise Refused(f"malformed Requires-Dist {line!r}: {reason}") from None
     if canonicalize_name(requirement.name) != SDK_DISTRIBUTION:
         return
     if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
