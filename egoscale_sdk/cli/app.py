@@ -58,6 +58,7 @@ COMMANDS: dict[str, Command] = {
     "embodiments show": Command("embodiments", "show", "show an embodiment: joints, limits, columns, cameras"),
     "plugin list": Command("plugin", "list_", "list plugins, those that failed to load included"),
     "plugin info": Command("plugin", "info", "show what a plugin contributes, or why it failed"),
+    "simulate": Command("simulate", "simulate", "record demonstrations of a simulated person or robot hand"),
     "import": Command("importing", "import_", "turn a recording into a dataset"),
     "retarget": Command("retarget", "retarget", "add a robot hand's actions to a dataset of people"),
     "dataset show": Command("dataset", "show", "show what a dataset declares and holds"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.geometry import Floats
 from egoscale_sdk.sim.motion import Motion, plan_grasp
 from egoscale_sdk.sim.operator import Operator
 from egoscale_sdk.sim.person import KEYPOINTS
@@ -14,7 +16,6 @@ from egoscale_sdk.sim.render import Backend
 from egoscale_sdk.sim.task import RATE_HZ, LiftCheck, Scene, draw_scene, look_at
 from egoscale_sdk.sim.world import HandWorld
 
-Floats = NDArray[np.float64]
 _ATTEMPTS = 20
 
 
@@ -76,7 +77,7 @@ def record(
     cameras = _head_motion(rng, scene, len(commands)) if person else np.repeat(scene.camera[None], len(commands), 0)
     world.reset(scene.wrist, commands[0], scene.object_xy, cameras[0])
     check = LiftCheck()
-    rows: list[tuple[Floats, ...]] = []
+    rows: list[tuple[NDArray[Any], ...]] = []
     for wrist, joints, camera in zip(motion.wrist, commands, cameras, strict=True):
         world.set_camera(camera)
         keypoints = world.positions(KEYPOINTS) if person else np.empty(0)
@@ -87,7 +88,7 @@ def record(
 
 
 def _collect(
-    rows: list[tuple[Floats, ...]], motion: Motion, commands: Floats, cameras: Floats, success: bool, person: bool
+    rows: list[tuple[NDArray[Any], ...]], motion: Motion, commands: Floats, cameras: Floats, success: bool, person: bool
 ) -> Demonstration:
     wrist, joints, keypoints, images = (np.stack(column) for column in zip(*rows, strict=True))
     return Demonstration(

@@ -115,9 +115,7 @@ def _add_drive(spec: Any, joint: JointSpec, hand: HandSpec) -> None:
         return
     effort = joint.effort_n if joint.unit == "m" else joint.effort_nm
     limits = {} if effort is None else {"forcerange": (-effort, effort), "forcelimited": True}
-    servo = spec.add_actuator(
-        name=HAND + joint.name, target=HAND + joint.name, trntype=mj.mjtTrn.mjTRN_JOINT, **limits
-    )
+    servo = spec.add_actuator(name=HAND + joint.name, target=HAND + joint.name, trntype=mj.mjtTrn.mjTRN_JOINT, **limits)
     servo.set_to_position(kp=_dynamics(hand, joint).kp)
 
 

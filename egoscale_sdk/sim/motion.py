@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from egoscale_sdk.geometry import interpolate_poses, make_pose
+from egoscale_sdk.geometry import Floats, interpolate_poses, make_pose
 from egoscale_sdk.sim.task import RATE_HZ, Scene
 from egoscale_sdk.sim.world import OBJECT_HEIGHT_M, HandWorld
 
-Floats = NDArray[np.float64]
 LIFT_M = 0.12
 GRASP_POINT = np.array([0.048, 0.0, 0.085])  # in the wrist frame; one place serves people and the hands they lead
 _BESIDE_M, _ABOVE_M = 0.03, 0.12
@@ -29,9 +27,7 @@ class Motion:
     closure: Floats
 
 
-def plan_grasp(
-    rng: np.random.Generator, scene: Scene, world: HandWorld, grasp_point: Floats = GRASP_POINT
-) -> Motion:
+def plan_grasp(rng: np.random.Generator, scene: Scene, world: HandWorld, grasp_point: Floats = GRASP_POINT) -> Motion:
     """Plan one grasp of the object, with a person's variation in speed, path and posture.
 
     Args:

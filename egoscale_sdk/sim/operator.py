@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from egoscale_sdk.geometry import Floats
 from egoscale_sdk.interfaces import Retargeter
 from egoscale_sdk.sim.hand_model import PULP
 from egoscale_sdk.sim.person import KEYPOINTS, person_hand, posture
 from egoscale_sdk.sim.world import HandWorld
 from egoscale_sdk.specs import HandSpec, Side
 
-Floats = NDArray[np.float64]
 SKIN = (0.86, 0.62, 0.50, 1.0)
 _WOBBLE_RAD = 0.03
 

@@ -84,9 +84,7 @@ def _limits(joint: str) -> JointSpec:
     finger, name = joint.split("_", 1)
     lower, upper = (_THUMB_RANGE if finger == "thumb" else _FINGER_RANGE)[name]
     figures = {"velocity_rad_s": 12.0, "effort_nm": 1.5}
-    return JointSpec(
-        name=joint, kind="revolute", lower_rad=np.deg2rad(lower), upper_rad=np.deg2rad(upper), **figures
-    )
+    return JointSpec(name=joint, kind="revolute", lower_rad=np.deg2rad(lower), upper_rad=np.deg2rad(upper), **figures)
 
 
 def _finger(name: str, sign: float, scale: float) -> list[TreeJoint]:

@@ -27,6 +27,7 @@ class Renderer(ABC):
     def render(self, data: Any, camera: str) -> NDArray[np.uint8]:
         """Return RGB ``(h, w, 3)`` from a named camera, at the positions that ``data`` holds."""
 
+    @abstractmethod
     def close(self) -> None:
         """Free what the renderer holds."""
 
@@ -74,8 +75,11 @@ class RayRenderer(Renderer):
         facing = np.clip(self._normal @ R[:, 2], 0.0, 1.0)  # a camera looks along its own -z
         shade = (AMBIENT + DIFFUSE * facing)[:, None] * self._colour[self._geom]
         shade[self._geom < 0] = 0.0
-        picture = np.clip(np.rint(255.0 * shade), 0, 255).astype(np.uint8)
+        picture: NDArray[np.uint8] = np.clip(np.rint(255.0 * shade), 0, 255).astype(np.uint8)
         return picture.reshape(*self._shape, 3)
+
+    def close(self) -> None:
+        """Nothing is held outside Python."""
 
     def _camera_rays(self, index: int) -> NDArray[np.float64]:
         """Return the unit rays of all pixels in the camera's own frame, ``(h*w, 3)``."""

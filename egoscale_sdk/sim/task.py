@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from egoscale_sdk.geometry import make_pose, rotation_from_rpy
+from egoscale_sdk.geometry import Floats, make_pose, rotation_from_rpy
 from egoscale_sdk.sim.world import OBJECT_HEIGHT_M, HandWorld
 from egoscale_sdk.specs import Side
 
-Floats = NDArray[np.float64]
 PROMPT = "pick up the red cylinder"
 RATE_HZ = 20.0
 OBJECT_SPREAD_M = 0.11

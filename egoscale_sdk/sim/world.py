@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.geometry import make_pose, quaternion_from_rotation
+from egoscale_sdk.geometry import Floats, make_pose, quaternion_from_rotation
 from egoscale_sdk.sim.hand_model import HAND, STIFF, Contact, add_hand
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.sim.render import AMBIENT, DIFFUSE, Backend, Renderer, make_renderer
 from egoscale_sdk.specs import HandSpec
 
-Floats = NDArray[np.float64]
 TIMESTEP_S = 1 / 240
 CAMERA = "head"
 FOV_RAD = 0.86
@@ -191,9 +190,7 @@ def _add_object(spec: Any) -> None:
     body.add_geom(name="object", mass=OBJECT_MASS_KG, rgba=[0.9, 0.08, 0.08, 1], **shape, **surface)
 
 
-def _add_wrist(
-    spec: Any, hand: HandSpec, grasp_rotation: Floats, contact: Contact, rgba: tuple[float, ...]
-) -> None:
+def _add_wrist(spec: Any, hand: HandSpec, grasp_rotation: Floats, contact: Contact, rgba: tuple[float, ...]) -> None:
     mj = mujoco()
     wrist = spec.worldbody.add_body(name="wrist", quat=quaternion_from_rotation(grasp_rotation), gravcomp=1.0)
     wrist.mass, wrist.inertia, wrist.explicitinertial = 0.1, [1e-4] * 3, True
