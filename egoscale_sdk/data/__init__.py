@@ -6,6 +6,7 @@ from egoscale_sdk.data.mixture import Mixture
 from egoscale_sdk.data.scales import Scale, Statistics, pool_statistics
 from egoscale_sdk.data.segment import EpisodeRows
 from egoscale_sdk.data.statistics import RelativeStatistics, relative_statistics
+from egoscale_sdk.data.validation import Finding, action_equals_state, validate_dataset
 from egoscale_sdk.data.windows import Batch, WindowDataset
 
 __all__ = [
@@ -13,12 +14,15 @@ __all__ = [
     "Dataset",
     "EpisodeRef",
     "EpisodeRows",
+    "Finding",
     "Mixture",
     "RelativeStatistics",
     "Scale",
     "Statistics",
     "WindowDataset",
+    "action_equals_state",
     "declare",
     "pool_statistics",
     "relative_statistics",
+    "validate_dataset",
 ]

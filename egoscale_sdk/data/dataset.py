@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -154,10 +154,19 @@ class Dataset:
             self._segments[path] = Segment(self.path, self._log.addition(self._state.live[path]))
         return self._segments[path]
 
-    def objects(self) -> Iterator[StoredObject]:
-        """Open every committed object, base segments and derived ones."""
-        for path, entry in self._state.live.items():
-            yield self.segment(path) if entry.base is None else self._open_derived(entry)
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of all committed objects, base segments and derived ones."""
+        return tuple(self._state.live)
+
+    def object(self, path: str) -> StoredObject:
+        """Open a committed object by its path.
+
+        Raises:
+            DataError: a file of it is missing, truncated or changed.
+        """
+        entry = self._state.live[path]
+        return self.segment(path) if entry.base is None else self._open_derived(entry)
 
     def action_set(self, name: str | None = None) -> ActionSetSpec:
         """Return an action set by name; without one the only set there is.

@@ -189,8 +189,8 @@ class _Pool:
         floor = np.array([FLOORS[unit] for unit in units])
         center = _fill_steps(np.where(seen, (low + high) / 2, 0), seen)
         half = _fill_steps(np.where(seen, np.maximum((high - low) / 2, floor), 1), seen)
-        still = (((high - low) / 2 <= floor) | ~seen).reshape(-1, len(names)).all(0, keepdims=True)[0]
-        never = (~seen).reshape(-1, len(names)).all(0, keepdims=True)[0]
+        still = np.asarray((((high - low) / 2 <= floor) | ~seen).reshape(-1, len(names)).all(0))
+        never = np.asarray((~seen).reshape(-1, len(names)).all(0))
         self.at_floor += [f"{key}: {name}" for name, flag in zip(names, still & ~never, strict=True) if flag]
         self.unseen += [f"{key}: {name}" for name, flag in zip(names, never, strict=True) if flag]
         return Scale(center.astype(np.float32), half.astype(np.float32))
