@@ -21,13 +21,13 @@ def retarget(
     it again after an import retargets only what is new.
 
     Examples:
-        egoscale retarget people.zarr --to sharpa/wave
-        egoscale retarget people.zarr --to unitree/g1_dex3@1 --name dex3 --json
+        egoscale retarget people.zarr --to acme/hand
+        egoscale retarget people.zarr --to acme/hand@1 --name grip --json
 
     Args:
         dataset: Dataset of human recordings, e.g. people.zarr.
         to: Id of the target embodiment; without @N the highest installed.
-        name: Name of the action set; by default made from the id (sharpa/wave becomes sharpa_wave).
+        name: Name of the action set; by default made from the id (acme/hand becomes acme_hand).
         json: Print the summary as JSON.
         quiet: No progress, no messages.
     """

@@ -28,7 +28,7 @@ def simulate(
 
     Examples:
         egoscale simulate human/hands people --episodes 300
-        egoscale simulate sharpa/wave robot -n 300 --seed 1
+        egoscale simulate acme/hand robot -n 300 --seed 1
 
     Args:
         embodiment: Whose hand does it; without @N the highest installed.
