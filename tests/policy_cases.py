@@ -34,8 +34,9 @@ def small_config(**changes) -> PolicyConfig:
 def make_policy(seed: int = 0, **changes) -> VLA:
     torch.manual_seed(seed)
     policy = VLA.from_config(small_config(**changes))
-    policy.grow(ONE_HAND, "acme/arm@1")
+    policy.grow(ONE_HAND)
     policy.grow(TWO_CLAWS)
+    policy.grow_state("acme/arm@1", ONE_HAND)
     return policy
 
 

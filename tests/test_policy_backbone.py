@@ -6,7 +6,7 @@ import torch
 from policy_cases import small_config
 
 from egoscale_sdk.policy.config import BackboneConfig
-from egoscale_sdk.policy.images import augment, fit, patchify
+from egoscale_sdk.policy.images import augment, patchify
 from egoscale_sdk.policy.qwen import Qwen3VLBackbone
 from egoscale_sdk.policy.tokens import ByteTokenizer, plain, prompt_tokens
 
@@ -63,17 +63,8 @@ def test_patches_equal_the_librarys_processor():
         do_resize=False, patch_size=8, merge_size=2, temporal_patch_size=2, image_mean=[0.5] * 3, image_std=[0.5] * 3
     )
     theirs = torch.as_tensor(np.asarray(processor(image)["pixel_values"]))
-    ours = patchify(fit(torch.from_numpy(image)[None], 48, 32), config)
+    ours = patchify(torch.from_numpy(image)[None].permute(0, 3, 1, 2) / 255, config)
     torch.testing.assert_close(ours, theirs.float(), atol=1e-6, rtol=0)
-
-
-def test_fit_keeps_the_aspect_and_pads_with_black():
-    wide = torch.full((1, 20, 40, 3), 255, dtype=torch.uint8)
-    small = fit(wide, 32, 32)
-    assert small.shape == (1, 3, 32, 32)
-    assert (small[:, :, 8:24] > 0.99).all()
-    assert (small[:, :, :8] == 0).all()
-    assert (small[:, :, 24:] == 0).all()
 
 
 def test_augmentation_moves_all_cameras_of_a_sample_alike_and_other_samples_differently():

@@ -7,8 +7,8 @@ import pytest
 import torch
 from policy_cases import CLAW, ONE_HAND, TWO_CLAWS, make_group, make_policy, noise
 
+from egoscale_sdk.data.scales import hand_key
 from egoscale_sdk.errors import RecipeError
-from egoscale_sdk.policy.adapters import hand_key
 from egoscale_sdk.policy.config import PRESETS, preset
 from egoscale_sdk.policy.vla import VLA
 from egoscale_sdk.specs import RowLayout

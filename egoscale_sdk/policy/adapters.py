@@ -9,19 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from egoscale_sdk.data.scales import hand_key
 from egoscale_sdk.policy.config import ExpertConfig
 from egoscale_sdk.specs import SIDES, WRIST_DIM, RowLayout, Side
 
 WRISTS = 2 * WRIST_DIM
 
 
-def hand_key(space: str, side: Side) -> str:
-    """Name of the adapters of one hand, e.g. ``acme/hand@1:left``."""
-    return f"{space}:{side}"
-
-
 def hand_keys(layout: RowLayout) -> dict[str, str]:
-    """Adapter name of every hand block of a layout, e.g. ``{"left_hand": "acme/hand@1:left"}``."""
+    """Adapter name of every hand block of a layout, e.g. ``{"left_hand": "acme/hand@1 left"}``."""
     return {f"{side}_hand": hand_key(space.id, side) for side, space in layout.hand_spaces}
 
 
@@ -47,16 +43,19 @@ class Adapters(nn.Module):
         self.state_encoders = nn.ModuleDict()
         self.placeholder = nn.Parameter(0.02 * torch.randn(width))
 
-    def grow(self, layout: RowLayout, embodiment: str | None = None) -> None:
-        """Add what is missing for the hands of ``layout``, and for the state of ``embodiment`` if named."""
+    def grow(self, layout: RowLayout) -> None:
+        """Add encoder and head for the hands of ``layout`` that are new."""
         width, hidden = self.config.width, self.config.adapter_hidden
         for side, space in layout.hand_spaces:
             key = hand_key(space.id, side)
             if key not in self.hand_encoders:
                 self.hand_encoders[key] = nn.Linear(space.dim, width)
                 self.hand_heads[key] = mlp(width, hidden, space.dim)
-        if embodiment is not None and embodiment not in self.state_encoders:
-            self.state_encoders[embodiment] = mlp(layout.dim, hidden, width)
+
+    def grow_state(self, embodiment: str, layout: RowLayout) -> None:
+        """Add the state encoder of an embodiment whose measured rows have ``layout``, unless it is there."""
+        if embodiment not in self.state_encoders:
+            self.state_encoders[embodiment] = mlp(layout.dim, self.config.adapter_hidden, self.config.width)
 
     def encode(self, layout: RowLayout, chunk: Tensor, mask: Tensor) -> Tensor:
         """Embed chunk elements: ``(B, H, D)`` and their mask to ``(B, H, width)``."""
@@ -77,7 +76,7 @@ class Adapters(nn.Module):
         return torch.cat([*sides, *hands], dim=-1)
 
     def encode_state(self, embodiment: str, state: Tensor, mask: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Embed measured rows ``(B, D)`` to ``(B, width)``.
+        """Embed measured rows ``(B, D')`` to ``(B, width)``.
 
         The placeholder stands in where nothing was measured, where ``keep (B,)`` is False, and everywhere if this
         embodiment has no state encoder.

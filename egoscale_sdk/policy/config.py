@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from egoscale_sdk.errors import RecipeError, did_you_mean
-from egoscale_sdk.specs.base import Strict
+from egoscale_sdk.specs.base import Name, Strict
 
 Positive = Field(gt=0, le=2**20)
 
@@ -142,13 +142,14 @@ class PolicyConfig(Strict):
 
     ``horizon`` chunk elements of ``chunk_dt_s`` each, the same for every embodiment. ``state_dropout``: how often
     a measured state is replaced by the placeholder in training, so that the policy also runs without one.
+    ``clip``: beyond what multiple of their scale translations and hand columns are clipped; rot6d never is.
     """
 
     preset: str
     backbone: BackboneConfig
     expert: ExpertConfig
     flow: FlowConfig = FlowConfig()
-    cameras: tuple[str, ...] = ("head",)
+    cameras: tuple[Name, ...] = ("head",)
     horizon: int = Field(gt=0, le=1024)
     chunk_dt_s: float = Field(gt=0, le=10)
     state_dropout: float = Field(default=0.2, ge=0, le=1)

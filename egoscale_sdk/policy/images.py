@@ -4,25 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from egoscale_sdk.policy.config import BackboneConfig
-
-
-def fit(images: Tensor, height: int, width: int) -> Tensor:
-    """Resize uint8 images ``(N, h, w, 3)`` to float ``(N, 3, height, width)`` in [0, 1], keeping the aspect.
-
-    The rest is black, half on each side, so that a pixel means the same angle in both directions.
-    """
-    x = images.permute(0, 3, 1, 2).float() / 255
-    h, w = x.shape[-2:]
-    if (h, w) == (height, width):
-        return x
-    scale = min(height / h, width / w)
-    size = max(1, round(h * scale)), max(1, round(w * scale))
-    x = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
-    top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    return F.pad(x, (left, width - size[1] - left, top, height - size[0] - top))
 
 
 def augment(images: Tensor, shift_px: int, brightness: float, generator: torch.Generator) -> Tensor:
@@ -30,7 +13,7 @@ def augment(images: Tensor, shift_px: int, brightness: float, generator: torch.G
 
     Shifts are whole pixels up to ``shift_px`` with the edge repeated; brightness is a factor in 1 +- ``brightness``.
     """
-    b, c, _, h, w = images.shape
+    b, _, _, h, w = images.shape
     offsets = torch.randint(-shift_px, shift_px + 1, (2, b, 1), generator=generator).to(images.device)
     rows = (torch.arange(h, device=images.device) + offsets[0]).clamp(0, h - 1)  # (B, h)
     columns = (torch.arange(w, device=images.device) + offsets[1]).clamp(0, w - 1)  # (B, w)

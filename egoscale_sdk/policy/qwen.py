@@ -66,7 +66,8 @@ class Qwen3VLBackbone(Backbone):
         if len(present) == 0:
             return images.new_zeros(shape), [images.new_zeros(shape) for _ in self.config.vision.deepstack]
         layers = []
-        for flat in self._vision_tower(patchify(present, self.config).unflatten(0, (len(present), -1))):
+        patches = patchify(present, self.config)
+        for flat in self._vision_tower(patches.reshape(len(present), -1, patches.shape[-1])):
             placed = flat.new_zeros(shape)
             placed[camera_mask] = flat.reshape(len(present), *shape[2:])
             layers.append(placed)

@@ -13,7 +13,7 @@ from egoscale_sdk.policy.adapters import Adapters
 from egoscale_sdk.policy.backbone import Features, build_backbone
 from egoscale_sdk.policy.config import PolicyConfig
 from egoscale_sdk.policy.expert import ActionExpert
-from egoscale_sdk.policy.images import augment, fit
+from egoscale_sdk.policy.images import augment
 from egoscale_sdk.policy.tokens import ByteTokenizer, Tokenizer, prompt_tokens
 from egoscale_sdk.specs import RowLayout
 
@@ -24,12 +24,12 @@ class GroupBatch:
 
     Attributes:
         embodiment: Whose state this is; key of the state encoder.
-        layout: Columns of chunk and state.
-        images: uint8 ``(B, h, w, 3)`` per camera name; a camera that the policy lacks is not looked at.
+        layout: Columns of the chunk.
+        images: uint8 ``(B, h, w, 3)`` per camera name, of the backbone's size; other cameras are not looked at.
         image_mask: ``(B,)`` bool per camera name.
         prompts: One instruction per sample.
-        state: Measured rows ``(B, D)``; zeros where nothing is measured.
-        state_mask: ``(B, D)`` bool.
+        state: Measured rows ``(B, D')`` in the embodiment's own columns; zeros where nothing is measured.
+        state_mask: ``(B, D')`` bool.
         chunk: Target chunks ``(B, H, D)``; zeros at inference.
         mask: ``(B, H, D)`` bool, True where a column is supervised (training) or wanted (inference).
     """
@@ -104,19 +104,21 @@ class VLA(nn.Module):
         self.backbone = build_backbone(config.backbone)
         self.expert = ActionExpert(config.expert, source, config.horizon)
         self.adapters = Adapters(config.expert)
-        self.readouts = nn.ModuleDict()
-        if config.expert.image_summary:
-            for camera in config.cameras:
-                self.readouts[camera] = nn.Linear(config.backbone.image_tokens * source, width)
+        cameras = config.cameras if config.expert.image_summary else ()
+        self.readouts = nn.ModuleList(nn.Linear(config.backbone.image_tokens * source, width) for _ in cameras)
 
     @classmethod
     def from_config(cls, config: PolicyConfig, tokenizer: Tokenizer | None = None) -> VLA:
         """Build a policy with random weights and no embodiment yet."""
         return cls(config, tokenizer)
 
-    def grow(self, layout: RowLayout, embodiment: str | None = None) -> None:
-        """Add adapters for the hands of ``layout`` and, if named, a state encoder for ``embodiment``."""
-        self.adapters.grow(layout, embodiment)
+    def grow(self, layout: RowLayout) -> None:
+        """Add adapters for the hands of ``layout`` that are new."""
+        self.adapters.grow(layout)
+
+    def grow_state(self, embodiment: str, layout: RowLayout) -> None:
+        """Add a state encoder for an embodiment whose measured rows have ``layout``, unless there is one."""
+        self.adapters.grow_state(embodiment, layout)
 
     def forward(self, groups: Sequence[GroupBatch], noise: Noise, wrist_weight: float = 1.0) -> Loss:
         """Same as `loss`: what a data-parallel wrapper calls."""
@@ -137,7 +139,7 @@ class VLA(nn.Module):
         summary = None if context.summary is None else context.summary.repeat(samples, 1)
         sizes = [len(group) for group in groups]
         times = flow.sample_times(samples * sum(sizes), self.config.flow, generator).to(states.device)
-        split = times.unflatten(0, (samples, -1)).split(sizes, dim=1)
+        split = _by_sample(times, samples).split(sizes, dim=1)
         drafts = [self._draft(group, time, generator) for group, time in zip(groups, split, strict=True)]
         hidden = self.expert(
             torch.cat([draft.embedded for draft in drafts], dim=1).flatten(0, 1),
@@ -146,7 +148,7 @@ class VLA(nn.Module):
             memories,
             summary,
         )
-        parts = hidden.unflatten(0, (samples, -1)).split(sizes, dim=1)
+        parts = _by_sample(hidden, samples).split(sizes, dim=1)
         errors = [self._error(group, draft, part) for group, draft, part in zip(groups, drafts, parts, strict=True)]
         return _total(groups, errors, wrist_weight)
 
@@ -176,7 +178,7 @@ class VLA(nn.Module):
             hidden = self.expert(embedded, state, flow.buckets(times, self.config.flow), known, summary)
             return flow.velocity(self.adapters.decode(group.layout, hidden), x, times, self.config.flow)
 
-        return flow.euler(velocity, noise.flatten(0, 1), mask, self.config.flow).unflatten(0, (samples, -1))
+        return _by_sample(flow.euler(velocity, noise.flatten(0, 1), mask, self.config.flow), samples)
 
     def _observe(self, groups: Sequence[GroupBatch], noise: Noise | None) -> Context:
         """Run the backbone over all groups together; ``noise`` augments the images."""
@@ -193,16 +195,16 @@ class VLA(nn.Module):
     def _summary(self, features: Features, present: Tensor) -> Tensor | None:
         if not self.readouts:
             return None
-        cameras = features.image.unflatten(1, (present.shape[1], -1)).flatten(2)  # (B, C, tokens * width)
-        parts = [self.readouts[name](cameras[:, i]) for i, name in enumerate(self.config.cameras)]
+        cameras = features.image.reshape(*present.shape, -1)  # (B, C, tokens * width)
+        parts = [readout(cameras[:, i]) for i, readout in enumerate(self.readouts)]
         return torch.where(present[..., None], torch.stack(parts, dim=1), 0).sum(1)
 
     def _images(self, group: GroupBatch) -> Tensor:
         """Return the camera slots ``(B, C, 3, h, w)`` in [0, 1]; absent cameras are black."""
         height, width = self.config.backbone.image_height_px, self.config.backbone.image_width_px
         black = torch.zeros(len(group), 3, height, width, device=group.chunk.device)
-        slots = [fit(group.images[c], height, width) if c in group.images else black for c in self.config.cameras]
-        return torch.stack(slots, dim=1)
+        shown = {name: image.permute(0, 3, 1, 2).float() / 255 for name, image in group.images.items()}
+        return torch.stack([shown.get(camera, black) for camera in self.config.cameras], dim=1)
 
     def _present(self, group: GroupBatch) -> Tensor:
         none = torch.zeros(len(group), dtype=torch.bool, device=group.chunk.device)
@@ -224,7 +226,7 @@ class VLA(nn.Module):
         noise = torch.randn(chunk.shape, generator=generator).to(chunk)
         noisy = flow.interpolate(noise, chunk, times.flatten())
         embedded = self.adapters.encode(group.layout, noisy, mask)
-        return _Draft(embedded.unflatten(0, (samples, -1)), noisy, times.flatten(), chunk - noise, mask)
+        return _Draft(_by_sample(embedded, samples), noisy, times.flatten(), chunk - noise, mask)
 
     def _error(self, group: GroupBatch, draft: _Draft, hidden: Tensor) -> GroupLoss:
         readout = self.adapters.decode(group.layout, hidden.flatten(0, 1))
@@ -242,6 +244,11 @@ class _Draft:
     times: Tensor
     target: Tensor
     mask: Tensor
+
+
+def _by_sample(x: Tensor, samples: int) -> Tensor:
+    """Split a batch ``(S * B, ...)`` whose copies are B apart into ``(S, B, ...)``."""
+    return x.reshape(samples, -1, *x.shape[1:])
 
 
 def _total(groups: Sequence[GroupBatch], errors: list[GroupLoss], wrist_weight: float) -> Loss:
