@@ -88,16 +88,17 @@ def video_jpegs(path: Path, extra: str, size: Size | None = None) -> list[bytes]
         MissingExtraError: PyAV is not installed.
     """
     with _Video(path, extra) as stream:
-        return [encode_jpeg(frame, size) for frame in _frames(stream, path)]
+        return [encode_jpeg(frame) for frame in _frames(stream, path, size)]
 
 
-def _frames(stream: Any, path: Path) -> Iterator[NDArray[np.uint8]]:
+def _frames(stream: Any, path: Path, size: Size | None) -> Iterator[NDArray[np.uint8]]:
     import av
 
     stream.thread_type = "AUTO"
+    height, width = size or (stream.height, stream.width)
     try:
         for frame in stream.container.decode(stream):
-            yield frame.to_ndarray(format="rgb24")
+            yield frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
     except av.FFmpegError as error:
         raise DataError(f"video is damaged or truncated: {error.strerror}", where=str(path)) from None
 

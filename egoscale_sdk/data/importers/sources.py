@@ -95,15 +95,15 @@ def first_readable(files: Sequence[Path], read: Callable[[Path], T]) -> T:
     raise complaints[0]
 
 
-def source_key(file: Path) -> str:
-    """Name a file by its folder, its name, and a digest of its size and first 64 KiB.
+def source_key(file: Path, name: str | None = None) -> str:
+    """Name a file by its folder and its own name (or ``name``), and a digest of its size and first 64 KiB.
 
     The key stays the same when the source is moved, and differs between equally named files of other recordings.
     """
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     digest = hashlib.sha256(file.stat().st_size.to_bytes(8, "big") + head).hexdigest()
-    return f"{file.resolve().parent.name}/{file.stem}#{digest[:12]}"
+    return f"{name or f'{file.resolve().parent.name}/{file.stem}'}#{digest[:12]}"
 
 
 def require_people(spec: EmbodimentSpec, importer: str) -> None:

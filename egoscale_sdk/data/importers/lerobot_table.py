@@ -1,0 +1,55 @@
+"""One parquet file of a LeRobot dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egoscale_sdk.errors import DataError
+
+
+class LeRobotTable:
+    """One parquet file; columns are read when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.path = path
+        if not path.is_file():
+            raise DataError("file is missing", where=str(path))
+        try:
+            self._file = pq.ParquetFile(path, memory_map=True)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"is no readable parquet file, perhaps truncated: {error}", where=str(path)) from None
+        self.rows = int(self._file.metadata.num_rows)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Read a column of numbers or of equally long lists of numbers, ``(T,)`` or ``(T, N)``."""
+        try:
+            return np.array(self._column(name).to_pylist(), np.float64)
+        except (TypeError, ValueError):
+            raise DataError("holds no numbers, or rows of different length", where=f"{self.path}:{name}") from None
+
+    def pictures(self, name: str) -> list[bytes]:
+        """Read a column of encoded images, each ``{bytes, path}`` or bytes."""
+        cells = self._column(name).to_pylist()
+        values = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in cells]
+        images = [value for value in values if isinstance(value, bytes)]
+        if not images or len(images) != len(cells):
+            raise DataError("holds rows without an encoded image", where=f"{self.path}:{name}")
+        return images
+
+    def _column(self, name: str) -> Any:
+        import pyarrow as pa
+
+        if name not in self._file.schema_arrow.names:
+            allowed = self._file.schema_arrow.names
+            raise DataError(f"has no column {name!r}", where=str(self.path), allowed=allowed)
+        try:
+            return self._file.read([name]).column(name)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"is damaged: {error}", where=f"{self.path}:{name}") from None
