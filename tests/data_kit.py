@@ -25,11 +25,14 @@ PERIOD_NS = 33_333_333
 
 
 def robot_spec(sides=("right",), joints=3, name="acme/hand@1", space="acme/claw@1") -> EmbodimentSpec:
-    names = [f"joint_{n}" for n in range(joints)]
-    hand_space = HandSpaceSpec(id=space, columns=tuple(ColumnSpec(name=n, unit="rad") for n in names))
-    specs = tuple(JointSpec(name=n, kind="revolute", lower_rad=-1.5, upper_rad=1.5) for n in names)
-    hands = tuple(HandSpec(side=side, hand_space=hand_space, joints=specs) for side in sides)
+    columns = tuple(ColumnSpec(name=f"joint_{n}", unit="rad") for n in range(joints))
+    hand_space = HandSpaceSpec(id=space, columns=columns)
+    hands = tuple(HandSpec(side=side, hand_space=hand_space, joints=_joints(side, joints)) for side in sides)
     return EmbodimentSpec(id=name, title="Acme", kind="robot", hands=hands, control=ControlSpec(rate_hz=30))
+
+
+def _joints(side, count):
+    return tuple(JointSpec(name=f"{side}_{n}", kind="revolute", lower_rad=-1.5, upper_rad=1.5) for n in range(count))
 
 
 def human_spec() -> EmbodimentSpec:

@@ -139,7 +139,7 @@ def _array_metadata(folder: Path) -> dict[str, Any]:
         grid = metadata["chunk_grid"]["configuration"]["chunk_shape"]
         if not known or len(grid) != len(metadata["shape"]) or not all(isinstance(n, int) and n > 0 for n in grid):
             raise ValueError("unexpected fields")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"is not the metadata of an array: {error}", where=f"{folder}/zarr.json") from None
     return metadata
 

@@ -332,8 +332,8 @@ class Dataset:
 
     def _publish(self, add: tuple[Addition, ...], declaration: DatasetDeclaration | None) -> None:
         self._refresh(self._log.publish(self._state, add=add, declaration=declaration))
-        if declaration is not None:
-            _write_root(self.path, declaration)
+        if digest(_root_declaration(self.path)) != self._state.declarations[-1]:
+            _write_root(self.path, self.declaration)
 
     def _refresh(self, state: LogState) -> None:
         self._state = state
@@ -361,7 +361,7 @@ def _root_declaration(path: Path) -> Any:
         value = attributes.get("egoscale")
     except FileNotFoundError:
         raise DataError("there is no dataset", where=str(path), hint="make one with: egoscale import") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"is not the metadata of a Zarr group: {error}", where=str(file)) from None
     parse_declaration(value, f"{file}:attributes.egoscale")
     return value

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -167,7 +168,8 @@ class CommitLog:
         self._link(record, self._file(seq))
         after = self._advance(state, seq)
         if seq and seq % SNAPSHOT_EVERY == 0:
-            self._write_snapshot(after)
+            with suppress(CommitConflictError):  # the commit stands, with a snapshot or without
+                self._write_snapshot(after)
         return after
 
     def _numbers(self) -> tuple[list[int], list[int]]:
@@ -218,7 +220,7 @@ class CommitLog:
         _, mark = _read(self._file(seq))
         declared = digest(snapshot.declaration)
         if snapshot.seq != seq or snapshot.digest != mark or snapshot.declarations[-1:] != (declared,):
-            raise DataError("does not belong to this log", where=str(file), hint="delete it; it is rebuilt")
+            raise DataError("does not belong to this log", where=str(file), hint="delete it: it only makes opening faster")
         declaration = parse_declaration(snapshot.declaration, str(file))
         return LogState(seq, mark, declaration, snapshot.declarations, {entry.path: entry for entry in snapshot.live})
 
