@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, mistakes in one line and exit code 2, nothing heavy before its time."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,16 @@ def test_help_of_a_command_shows_its_examples(capsys: pytest.CaptureFixture[str]
     assert "--json" in out
 
 
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_every_command_explains_itself_without_loading_its_work(name: str) -> None:
+    argv = [*name.split(), "--help"]
+    call = f"import egoscale_sdk.cli as c\ntry: c.main({argv!r})\nexcept SystemExit as stop: assert not stop.code"
+    done = subprocess.run([sys.executable, "-c", f"{call}\n{REPORT}"], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == ""
+    assert done.stdout.startswith(f"usage: egoscale {name}")
+    assert re.search(rf"xamples:\n +egoscale {name}", done.stdout)
+
+
 class TestParsing:
     @staticmethod
     def command(
@@ -155,6 +166,11 @@ class TestParsing:
             self.parse(*argv)
         assert word in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    def test_help_calls_words_by_their_names(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            self.parse("--help")
+        assert "usage: egoscale do [-h] SOURCE --out STR" in re.sub(r"\s+", " ", capsys.readouterr().out)
 
     def test_what_the_command_says_is_not_swallowed(self, capsys: pytest.CaptureFixture[str]) -> None:
         def speak() -> None:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import egoscale_sdk
 from egoscale_sdk.errors import EgoscaleError, did_you_mean
@@ -103,16 +103,15 @@ def parse_and_call(function: Callable[..., Any], argv: list[str], *, prog: str) 
     import tyro
 
     _refuse_repeated(argv)
-
-    @functools.wraps(function)
-    def bind(*args: Any, **kwargs: Any) -> Callable[[], Any]:
-        return functools.partial(function, *args, **kwargs)
-
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
             call: Callable[[], Any] = tyro.cli(
-                bind, prog=prog, args=argv, description=_description(function), config=(tyro.conf.FlagCreatePairsOff,)
+                _binder(function),
+                prog=prog,
+                args=argv,
+                description=_description(function),
+                config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit as stop:
         if stop.code:
@@ -150,6 +149,29 @@ def _about() -> str:
 def _description(function: Callable[..., Any]) -> str:
     """Return the docstring up to its arguments, examples included."""
     return re.split(r"\n(?:Args|Returns|Raises):", inspect.getdoc(function) or "")[0].rstrip()
+
+
+def _binder(function: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
+    """Return what the parser sees in place of ``function``: the same flags, but it binds them and runs nothing.
+
+    A positional word is called by its parameter's name (``DATASET``) in help texts.
+    """
+    from tyro.conf import Positional, arg
+
+    def bind(*args: Any, **kwargs: Any) -> Callable[[], Any]:
+        return functools.partial(function, *args, **kwargs)
+
+    (marker,), naming = get_args(Positional[str])[1:], type(arg())
+    hints = get_type_hints(function, include_extras=True)
+    for name, hint in hints.items():
+        extras = getattr(hint, "__metadata__", ())
+        if marker in extras and not any(isinstance(extra, naming) for extra in extras):
+            hints[name] = Annotated[hint, arg(metavar=name.upper())]
+    signature = inspect.signature(function)
+    parameters = [part.replace(annotation=hints.get(name)) for name, part in signature.parameters.items()]
+    bind.__doc__, bind.__annotations__ = function.__doc__, hints
+    bind.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return bind
 
 
 def _refuse_repeated(argv: list[str]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from egoscale_sdk.cli.console import emit
 
@@ -31,7 +31,7 @@ def list_(*, json: bool = False) -> None:
     emit(rows, as_json=json, text="\n".join(part for part in (table_of(rows), note) if part))
 
 
-def show(id: Annotated[Positional[str], arg(metavar="ID")], *, json: bool = False) -> None:
+def show(id: Positional[str], *, json: bool = False) -> None:
     """Show what is known about an embodiment: hands, joints, limits, action columns, cameras, fingerprint.
 
     Examples:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from egoscale_sdk.cli.console import emit, render
 
@@ -30,11 +30,7 @@ def list_(*, json: bool = False) -> None:
     emit([plugin.model_dump(mode="json") for plugin in plugins], as_json=json, text=_table(plugins))
 
 
-def info(
-    namespace: Annotated[Positional[str], arg(metavar="NAMESPACE")],
-    *,
-    json: bool = False,
-) -> None:
+def info(namespace: Positional[str], *, json: bool = False) -> None:
     """Show what a plugin contributes, or why it failed to load, with the traceback.
 
     Examples:

@@ -12,6 +12,7 @@ def retarget(
     dataset: Positional[str],
     to: str,
     name: str | None = None,
+    retargeter: str | None = None,
     json: bool = False,
     quiet: Annotated[bool, arg(aliases=["-q"])] = False,
 ) -> None:
@@ -28,6 +29,7 @@ def retarget(
         dataset: Dataset of human recordings, e.g. people.zarr.
         to: Id of the target embodiment; without @N the highest installed.
         name: Name of the action set; by default made from the id (acme/hand becomes acme_hand).
+        retargeter: Id of the retargeter, of any plugin; needed where several serve the hand and no plugin decides.
         json: Print the summary as JSON.
         quiet: No progress, no messages.
     """
@@ -39,7 +41,9 @@ def retarget(
 
     host = default_host()
     opened, target = Dataset.open(dataset), host.spec(to)
-    retargeters = {hand.side: host.retargeter(hand) for hand in target.hands}
+    retargeters = {
+        hand.side: host.retargeter(hand, retargeter, source=opened.declaration.spec) for hand in target.hands
+    }
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
     with progress_bar(f"retarget to {target.id}", quiet=quiet) as progress:
         summary = retarget_dataset(opened, target, retargeters, provider, name=name, progress=progress)
