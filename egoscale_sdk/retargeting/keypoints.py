@@ -65,9 +65,11 @@ class KeypointRetargeter(Retargeter):
     def _clip(self, keypoints: Tensor, confidence: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Retarget one clip ``(T, 21, 3)`` to joints ``(T, J)``, residual and validity ``(T,)``."""
         local, seen, valid = self._canonical(keypoints, confidence)
-        targets = make_targets(self.table, local, seen, self._segment_lengths)
         rest = self._open if start is None else start.to(torch.float64)
-        rest = rest.expand(len(local), -1)
+        rest = rest.clamp(self._problem.lower, self._problem.upper).expand(len(local), -1)
+        if not bool(valid.any()):
+            return rest.to(torch.float32), torch.zeros(len(local), dtype=torch.float64), valid
+        targets = make_targets(self.table, local, seen, self._segment_lengths)
         q = self._solve(targets, rest, Prior(rest, 1e-6), self.iterations)
         for _ in range(self.rounds if len(local) > 2 else 0):
             prior = Prior(smooth(q, valid.to(q)), self.smoothing)
