@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -57,13 +58,13 @@ class RobotState:
         time_ns: Monotonic nanoseconds of the measurement.
         wrists: Measured canonical wrist poses in the spec's base frame, per present side, 4x4 in metres.
         hands: Measured hand vectors per side, in the order of the hand space.
-        images: RGB uint8 ``(h, w, 3)`` per camera name.
+        images: RGB uint8 ``(h, w, 3)`` per camera name; a driver may make them when they are first looked at.
     """
 
     time_ns: int
     wrists: dict[Side, NDArray[np.float64]]
     hands: dict[Side, NDArray[np.float64]]
-    images: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

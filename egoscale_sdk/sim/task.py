@@ -14,7 +14,7 @@ PROMPT = "pick up the red cylinder"
 RATE_HZ = 20.0
 OBJECT_SPREAD_M = 0.11
 SUCCESS_LIFT_M = 0.05
-SUCCESS_STEPS = 10
+SUCCESS_HOLD_NS = 450_000_000
 # For a right hand; a left hand does it in the mirror.
 _START, _START_SPREAD = np.array([-0.19, -0.23, 0.20]), np.array([0.035, 0.035, 0.03])
 _START_TURN_RAD = np.array([0.15, 0.15, 0.25])
@@ -64,18 +64,18 @@ def look_at(eye: Floats, gaze: Floats) -> Floats:
 
 
 class LiftCheck:
-    """Success: the object's centre stays more than 5 cm above its rest for half a second."""
+    """Success: the object's centre stays more than 5 cm above its rest for 0.45 s."""
 
     def __init__(self) -> None:
-        self._steps = 0
+        self._since_ns: int | None = None
+        self.done = False
 
     def update(self, world: HandWorld) -> bool:
-        """Look at the world after a control step; return whether the task is done."""
+        """Look at the world after a control step; return whether the task is done, at this moment."""
         lifted = world.object_position[2] - OBJECT_HEIGHT_M / 2 > SUCCESS_LIFT_M
-        self._steps = self._steps + 1 if lifted else 0
+        if not lifted:
+            self._since_ns = None
+        elif self._since_ns is None:
+            self._since_ns = world.time_ns
+        self.done = self._since_ns is not None and world.time_ns - self._since_ns >= SUCCESS_HOLD_NS
         return self.done
-
-    @property
-    def done(self) -> bool:
-        """Whether the object has been up for long enough, now."""
-        return self._steps >= SUCCESS_STEPS

@@ -1,0 +1,1 @@
+"""Runtime: from a checkpoint to a moving hand, within its limits."""
