@@ -158,8 +158,16 @@ class TestLimits:
         assert (bend.lower, bend.upper, bend.velocity, bend.effort_nm) == (-0.5, 1.2, 4.0, 0.5)
         assert slide.upper == 0.04
         assert (resolution.spec.control.rate_hz, resolution.spec.control.wrist_speed_m_s) == (30.0, 1.0)
+        assert resolution.spec.hands[0].open_pose == ()
         (note,) = resolution.notes
         assert "joints.right_bend.upper_rad: 1.5 (dataset) != 1.2 (installed)" in note
+
+    def test_the_open_pose_stays_within_them(self) -> None:
+        hand = toy_spec().hands[0].model_copy(update={"open_pose": (1.4, 0.04)})
+        wide = toy_spec().model_copy(update={"hands": (hand,)})
+        bend = hand.joints[0].model_copy(update={"upper_rad": 1.0})
+        narrow = wide.model_copy(update={"hands": (hand.model_copy(update={"joints": (bend, hand.joints[1])}),)})
+        assert narrower_limits(wide, narrow).hands[0].open_pose == (1.0, 0.04)
 
     def test_ranges_that_exclude_each_other_are_refused(self, make_host: Any) -> None:
         text = HAND.replace("lower_rad = -0.5", "lower_rad = 1.6").replace("upper_rad = 1.5", "upper_rad = 2.0")

@@ -352,6 +352,15 @@ class TestFactories:
             self.host.sensor("acme/ear", CAMERA)
         assert [check.id for check in self.host.conformance_checks(toy_spec())] == ["acme/bend@1"]
 
+    def test_a_check_must_be_an_entry(self) -> None:
+        class Careless(Acme):
+            @hookimpl
+            def egoscale_conformance_checks(self) -> list[str]:
+                return ["bends"]
+
+        with pytest.raises(PluginError, match=r"plugin 'acme'.*must return CheckEntry objects, got 'bends'"):
+            PluginHost({"acme": Careless()}).conformance_checks(toy_spec())
+
     def test_an_embodiment_is_made_by_its_factory(self, site: Path) -> None:
         code = HAND.replace('toml")', f'toml", factory="{factory("FakeEmbodiment")}")')
         install(site, "acme", code)
@@ -449,6 +458,16 @@ class TestRetargeters:
     def test_a_hand_that_nothing_serves(self) -> None:
         with pytest.raises(UnknownIdError, match=r"neither finger frames.*nor an aperture"):
             PluginHost({}).retargeter(toy_hand(fingers=()))
+
+
+def test_every_shipped_robot_hand_has_its_retargeter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EGOSCALE_PLUGINS", raising=False)
+    host = PluginHost()
+    specs = [host.spec(entry.id) for entry in host.embodiments() if not entry.id.startswith("human/")]
+    if not specs:
+        pytest.skip("no embodiment plugin is installed; run: pip install -e embodiments -e plugins/...")
+    for hand in (hand for spec in specs for hand in spec.hands):
+        assert chosen(host, hand) == ("egoscale/gap@1" if hand.aperture else "egoscale/keypoints@1")
 
 
 class TestHookspecs:

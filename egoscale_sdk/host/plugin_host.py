@@ -172,8 +172,14 @@ class PluginHost:
     def conformance_checks(self, spec: EmbodimentSpec) -> list[CheckEntry]:
         """Return the checks that the owner of ``spec`` adds to the conformance kit."""
         plugin = self.registry.load(parse_id(spec.id).namespace)
-        results = plugin.decide("egoscale_conformance_checks", spec=spec)
-        return [entry for result in results for entry in result]
+        checks = [check for result in plugin.decide("egoscale_conformance_checks", spec=spec) for check in result]
+        wrong = next((check for check in checks if not isinstance(check, CheckEntry)), None)
+        if wrong is not None:
+            raise PluginError(
+                f"hook egoscale_conformance_checks must return CheckEntry objects, got {wrong!r:.100}",
+                where=str(plugin.source),
+            )
+        return checks
 
     def _spec(self, plugin: LoadedPlugin, entry: EmbodimentEntry) -> EmbodimentSpec:
         """Read the spec that an entry names, once."""

@@ -41,14 +41,29 @@ def narrower_limits(spec: EmbodimentSpec, other: EmbodimentSpec) -> EmbodimentSp
     parts: tuple[HandSpec | ArmSpec, ...] = (*other.arms, *other.hands)
     theirs = {joint.name: joint for part in parts for joint in part.joints}
 
-    def narrow(part: HandSpec | ArmSpec) -> HandSpec | ArmSpec:
-        joints = tuple(_narrow_joint(joint, theirs.get(joint.name, joint)) for joint in part.joints)
-        return part.model_copy(update={"joints": joints})
+    def narrow(joints: tuple[JointSpec, ...]) -> tuple[JointSpec, ...]:
+        return tuple(_narrow_joint(joint, theirs.get(joint.name, joint)) for joint in joints)
 
-    hands, arms = tuple(narrow(hand) for hand in spec.hands), tuple(narrow(arm) for arm in spec.arms)
     return spec.model_copy(
-        update={"hands": hands, "arms": arms, "control": _narrow_control(spec.control, other.control)}
+        update={
+            "hands": tuple(_with_joints(hand, narrow(hand.joints)) for hand in spec.hands),
+            "arms": tuple(arm.model_copy(update={"joints": narrow(arm.joints)}) for arm in spec.arms),
+            "control": _narrow_control(spec.control, other.control),
+        }
     )
+
+
+def _with_joints(hand: HandSpec, joints: tuple[JointSpec, ...]) -> HandSpec:
+    """Return the hand with narrower joints, its open pose within them."""
+    narrowed = hand.model_copy(update={"joints": joints})
+    posed = narrowed.actuated if hand.open_pose else ()
+    pose = tuple(_clamped(value, joint) for value, joint in zip(hand.open_pose, posed, strict=True))
+    return narrowed.model_copy(update={"open_pose": pose})
+
+
+def _clamped(value: float, joint: JointSpec) -> float:
+    value = value if joint.lower is None else max(value, joint.lower)
+    return value if joint.upper is None else min(value, joint.upper)
 
 
 def _narrow_joint(ours: JointSpec, theirs: JointSpec) -> JointSpec:
