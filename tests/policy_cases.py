@@ -1,10 +1,13 @@
 """Two invented embodiments and tiny random batches, for tests of policy, training and runtime."""
 
+import numpy as np
 import torch
 
+from egoscale_sdk.data.scales import Scale, Statistics, hand_key
+from egoscale_sdk.policy.checkpoint import Checkpoint, TrainedEmbodiment
 from egoscale_sdk.policy.config import PolicyConfig, preset
 from egoscale_sdk.policy.vla import VLA, GroupBatch, Noise
-from egoscale_sdk.specs import ColumnSpec, HandSpaceSpec, RowLayout
+from egoscale_sdk.specs import ColumnSpec, EmbodimentSpec, HandSpaceSpec, RowLayout, action_fingerprint
 
 
 def hand_space(name: str, joints: int) -> HandSpaceSpec:
@@ -60,3 +63,44 @@ def make_group(layout: RowLayout, embodiment: str, size: int = 3, seed: int = 0,
 
 def noise(seed: int = 0, **settings) -> Noise:
     return Noise(torch.Generator().manual_seed(seed), **settings)
+
+
+def statistics(spec: EmbodimentSpec, horizon: int = 4, dt: float = 0.05) -> Statistics:
+    """Scales of 5 cm, 0.2 in rot6d around the identity, 0.5 rad."""
+    identity = np.array([0, 0, 0, 1, 0, 0, 0, 1, 0], np.float32)
+    wrist = Scale(np.tile(identity, (horizon, 1)), np.tile(np.float32([0.05] * 3 + [0.2] * 6), (horizon, 1)))
+    layout = RowLayout.of(spec.hand_spaces)
+    hands = {
+        hand_key(space.id, side): Scale(
+            np.zeros((horizon, space.dim), np.float32), np.full((horizon, space.dim), 0.5, np.float32)
+        )
+        for side, space in layout.hand_spaces
+    }
+    state = Scale(np.zeros(layout.dim, np.float32), np.ones(layout.dim, np.float32))
+    return Statistics(horizon, dt, {"left": wrist, "right": wrist}, hands, {spec.id: state})
+
+
+def trained(spec: EmbodimentSpec, **changes) -> TrainedEmbodiment:
+    layout = RowLayout.of(spec.hand_spaces)
+    fields = {
+        "id": spec.id,
+        "spec": spec,
+        "action_fingerprint": action_fingerprint(spec),
+        "hand_spaces": spec.hand_spaces,
+        "groups": layout.groups,
+        "state_hand_spaces": spec.hand_spaces,
+        "state_groups": layout.groups,
+        "cameras": (),
+        "tasks": ("pick",),
+    }
+    return TrainedEmbodiment(**{**fields, **changes})
+
+
+def checkpoint(spec: EmbodimentSpec, seed: int = 0, **changes) -> Checkpoint:
+    torch.manual_seed(seed)
+    entry = trained(spec, **changes)
+    policy = VLA.from_config(small_config())
+    policy.grow(entry.layout)
+    if entry.state_layout is not None:
+        policy.grow_state(entry.id, entry.state_layout)
+    return Checkpoint(policy.eval(), statistics(spec), {spec.id: entry}, {"name": "test"}, {"step": 3})

@@ -10,6 +10,7 @@ from egoscale_sdk.errors import RecipeError, did_you_mean
 from egoscale_sdk.specs.base import Name, Strict
 
 Positive = Field(gt=0, le=2**20)
+Layers = Field(gt=0, le=256)
 
 
 class TextConfig(Strict):
@@ -18,7 +19,7 @@ class TextConfig(Strict):
     vocab: int = Positive
     width: int = Positive
     feed_forward: int = Positive
-    layers: int = Positive
+    layers: int = Layers
     heads: int = Positive
     kv_heads: int = Positive
     head_dim: int = Positive
@@ -39,7 +40,7 @@ class VisionConfig(Strict):
 
     width: int = Positive
     feed_forward: int = Positive
-    layers: int = Positive
+    layers: int = Layers
     heads: int = Positive
     patch_px: int = Positive
     merge: int = Positive
@@ -109,7 +110,7 @@ class ExpertConfig(Strict):
     """
 
     width: int = Positive
-    layers: int = Positive
+    layers: int = Layers
     heads: int = Positive
     feed_forward: int = Field(default=4, gt=0, le=16)
     adapter_hidden: int = Positive

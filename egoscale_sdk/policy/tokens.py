@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -41,6 +42,20 @@ class FileTokenizer:
             self._rust = Rust.from_str(text)
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"tokenizer.json cannot be read: {error}") from None
+
+    @classmethod
+    def read(cls, file: Path) -> FileTokenizer:
+        """Read a ``tokenizer.json``.
+
+        Raises:
+            CheckpointError: it is missing, larger than 64 MiB, or malformed.
+        """
+        try:
+            if file.stat().st_size > MAX_TOKENIZER_BYTES:
+                raise CheckpointError(f"is larger than {MAX_TOKENIZER_BYTES} bytes", where=str(file))
+            return cls(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"cannot be read: {error}", where=str(file)) from None
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``, without special tokens."""

@@ -139,7 +139,7 @@ class VLA(nn.Module):
         summary = None if context.summary is None else context.summary.repeat(samples, 1)
         sizes = [len(group) for group in groups]
         times = flow.sample_times(samples * sum(sizes), self.config.flow, generator).to(states.device)
-        split = _by_sample(times, samples).split(sizes, dim=1)
+        split = torch.split(_by_sample(times, samples), sizes, dim=1)
         drafts = [self._draft(group, time, generator) for group, time in zip(groups, split, strict=True)]
         hidden = self.expert(
             torch.cat([draft.embedded for draft in drafts], dim=1).flatten(0, 1),
@@ -148,7 +148,7 @@ class VLA(nn.Module):
             memories,
             summary,
         )
-        parts = _by_sample(hidden, samples).split(sizes, dim=1)
+        parts = torch.split(_by_sample(hidden, samples), sizes, dim=1)
         errors = [self._error(group, draft, part) for group, draft, part in zip(groups, drafts, parts, strict=True)]
         return _total(groups, errors, wrist_weight)
 
