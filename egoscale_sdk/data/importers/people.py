@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.errors import DataError
-from egoscale_sdk.geometry import Floats, rotation_angle
+from egoscale_sdk.geometry import Floats, rotation_angle, vec9_from_pose
 from egoscale_sdk.hands import HandRows, check_chirality, check_hand_scale, hand_rows, plausible_hands
 from egoscale_sdk.interfaces import Episode, ImageStream, LanguageSpan
 from egoscale_sdk.specs import SIDES, WRIST_DIM
@@ -92,6 +92,40 @@ def people_episode(track: HandTrack, context: Context) -> Episode:
         valid=rows.valid,
         conf=np.concatenate([conf, conf], axis=1),
         raw={"keypoints": _raw_keypoints(rows), **camera_arrays(track.camera_pose, len(present)), **context.raw},
+        map_id=map_ids(track.time_ns, track.frame_pose, track.map_id),
+        images=context.images,
+        language=context.language,
+        labels=context.labels,
+    )
+
+
+def wrist_episode(track: HandTrack, wrists: Floats, context: Context) -> Episode:
+    """Make an episode of a tracker that gives wrist poses only; hand columns are masked.
+
+    Args:
+        track: Its keypoints are not looked at.
+        wrists: ``(T, 2, 4, 4)`` canonical wrist frames in the tracker's frame, NaN where unknown.
+        context: Pictures, words, further arrays.
+    """
+    check_times(track.time_ns, f"{track.where}:time")
+    rows = len(track.time_ns)
+    frame = np.full((rows, 4, 4), np.nan) if track.frame_pose is None else track.frame_pose
+    world = frame[:, None] @ wrists
+    known = np.asarray(track.seen & np.isfinite(world).all(axis=(-2, -1)))
+    columns = np.where(known[..., None], vec9_from_pose(np.where(known[..., None, None], world, np.eye(4))), 0)
+    blank = np.zeros((rows, 2), np.uint8)
+    conf = np.where(known, np.clip(track.conf, 0, 1), 0)
+    return Episode(
+        key=track.key,
+        time_ns=track.time_ns,
+        action=np.concatenate([columns.reshape(rows, -1), np.zeros((rows, 126))], axis=1).astype(np.float32),
+        valid=np.concatenate([known.astype(np.uint8), blank], axis=1),
+        conf=np.concatenate([conf, blank], axis=1).astype(np.float32),
+        raw={
+            "keypoints": np.zeros((rows, 2, 21, 3), np.float32),
+            **camera_arrays(track.camera_pose, rows),
+            **context.raw,
+        },
         map_id=map_ids(track.time_ns, track.frame_pose, track.map_id),
         images=context.images,
         language=context.language,
