@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from egoscale_sdk.data import Dataset
+    from egoscale_sdk.data.validation import Finding
 
 
 def show(dataset: Positional[str], *, version: int | None = None, json: bool = False) -> None:
@@ -34,6 +38,8 @@ def validate(
 ) -> None:
     """Check every file and every row of a dataset against what was committed and declared.
 
+    What it declares is held against the installed plugin too; a plugin that is not installed is a warning.
+
     Exit code 0: no error (warnings are allowed); 1: errors were found; 2: it cannot be opened.
 
     Examples:
@@ -51,7 +57,7 @@ def validate(
 
     opened = Dataset.open(dataset)
     with progress_bar("validate", quiet=quiet) as progress:
-        findings = validate_dataset(opened, progress)
+        findings = [*validate_dataset(opened, progress), *_against_plugin(opened)]
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = len(findings) - errors
     verdict = f"{dataset} (version {opened.version}): {errors} errors, {warnings} warnings"
@@ -68,3 +74,18 @@ def validate(
     )
     if errors:
         raise SystemExit(1)
+
+
+def _against_plugin(dataset: Dataset) -> list[Finding]:
+    """Hold the declaration against the installed plugin of its embodiment."""
+    from egoscale_sdk.data.validation import Finding
+    from egoscale_sdk.errors import DeclarationError, PluginError, UnknownIdError
+    from egoscale_sdk.host import default_host, resolve_declaration
+
+    try:
+        notes = resolve_declaration(default_host(), dataset.declaration).notes
+    except DeclarationError as error:
+        return [Finding("declaration", "error", "declaration", error.what, hint=error.hint)]
+    except (UnknownIdError, PluginError) as error:
+        return [Finding("plugin", "warning", "declaration", error.what, hint=error.hint)]
+    return [Finding("limits", "warning", "declaration", note) for note in notes]
