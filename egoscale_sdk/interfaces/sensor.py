@@ -84,6 +84,11 @@ class Driver(ABC):
     spec: EmbodimentSpec
     sides: tuple[Side, ...]
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that are really there; by default all of the spec's."""
+        return tuple(camera.name for camera in self.spec.cameras)
+
     @abstractmethod
     def connect(self) -> None:
         """Connect and make ready; may take seconds."""

@@ -73,10 +73,37 @@ class ReplayDriver(Driver):
         """Nothing is held."""
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that were recorded."""
+        return tuple(camera.name for camera in self._dataset.declaration.cameras)
+
+    def deviation(self) -> dict[str, float]:
+        """Return how far the commands were, on average, from the recorded ones.
+
+        ``wrist_m`` is a distance, ``hand`` a mean absolute difference in the units of the hand.
+        """
+        period_ns = 1e9 / self.spec.control.rate_hz
+        times = self._rows.time_ns[0] + (np.arange(len(self.commands)) + 1) * period_ns
+        rows = np.clip(np.searchsorted(self._rows.time_ns, times, side="right") - 1, 0, len(self._rows.time_ns) - 1)
+        wrist, hand = [], []
+        for side in self.sides:
+            recorded_wrist = self._rows.action[rows][:, self._layout.blocks[f"{side}_wrist"]]
+            recorded_hand = self._rows.action[rows][:, self._layout.blocks[f"{side}_hand"]]
+            told = [command.wrists[side][:3, 3] for command in self.commands]
+            wrist.append(np.linalg.norm(np.array(told) - recorded_wrist[:, :3], axis=1).mean())
+            hand.append(np.abs(np.array([command.hands[side] for command in self.commands]) - recorded_hand).mean())
+        return {"wrist_m": float(np.mean(wrist)), "hand": float(np.mean(hand))}
+
+    @property
     def row(self) -> int:
         """The row of the episode that is played now."""
         time_ns = self._rows.time_ns[0] + 1e9 * self._now_s
         return int(np.searchsorted(self._rows.time_ns, time_ns + 1, side="right") - 1)
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the episode."""
+        return float(self._rows.time_ns[-1] - self._rows.time_ns[0]) / 1e9
 
     @property
     def over(self) -> bool:

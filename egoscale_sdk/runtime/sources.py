@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.errors import SafetyError
 from egoscale_sdk.geometry import Floats, vec9_from_pose
 from egoscale_sdk.interfaces import RobotState
 from egoscale_sdk.runtime.plan import Plan, plan_from_rows
-from egoscale_sdk.specs import RowLayout, Side
+from egoscale_sdk.specs import EmbodimentSpec, RowLayout, Side
 
 _HELD = 16  # rows: longer than any plan is followed before the next is asked for
-
-
-class Chosen(Protocol):
-    """What an actor answers: absolute rows ``(H, D)`` in a layout."""
-
-    rows: NDArray[np.float64]
-    layout: RowLayout
 
 
 class Actor(Protocol):
@@ -35,15 +29,13 @@ class Actor(Protocol):
         self,
         embodiment: str,
         images: Mapping[str, NDArray[np.uint8]],
-        reference: Floats,
+        state_row: Floats | None,
+        state_valid: NDArray[np.bool_] | None,
         prompt: str,
-        *,
-        reference_valid: Sequence[bool],
-        sides: Sequence[Side],
         samples: int,
         seed: int,
-    ) -> Chosen:
-        """Return what to do next from the measured row ``reference (D,)``."""
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return absolute rows ``(H, D)`` in the layout of the embodiment's spec, and which columns are commanded."""
 
 
 class ActionSource(ABC):
@@ -67,8 +59,7 @@ class PolicySource(ActionSource):
 
     Args:
         actor: The policy.
-        embodiment: Id of what it drives.
-        layout: Columns of the policy's rows for that embodiment.
+        spec: What it drives.
         sides: The hands that are there; columns of the others are masked.
         prompt: The instruction.
         samples: Chunks that are sampled and averaged.
@@ -78,16 +69,15 @@ class PolicySource(ActionSource):
     def __init__(
         self,
         actor: Actor,
-        embodiment: str,
-        layout: RowLayout,
+        spec: EmbodimentSpec,
         sides: tuple[Side, ...],
         prompt: str,
         *,
         samples: int = 4,
         blank: bool = False,
     ) -> None:
-        self._actor, self._embodiment, self._layout, self._prompt = actor, embodiment, layout, prompt
-        self._sides, self._samples, self._blank = sides, samples, blank
+        self._actor, self._embodiment, self._sides, self._prompt = actor, spec.id, sides, prompt
+        self._layout, self._samples, self._blank = RowLayout.of(spec.hand_spaces), samples, blank
         self._seed, self._calls = 0, 0
 
     def reset(self, seed: int) -> None:
@@ -100,17 +90,19 @@ class PolicySource(ActionSource):
         images = {name: np.zeros_like(image) if self._blank else image for name, image in state.images.items()}
         seed = int(np.random.SeedSequence((self._seed, self._calls)).generate_state(1)[0])
         self._calls += 1
-        chosen = self._actor.act(
-            self._embodiment,
-            images,
-            row,
-            self._prompt,
-            reference_valid=valid.tolist(),
-            sides=self._sides,
-            samples=self._samples,
-            seed=seed,
+        rows, commanded = self._actor.act(
+            self._embodiment, images, row, valid, self._prompt, samples=self._samples, seed=seed
         )
-        return plan_from_rows(chosen.rows, chosen.layout, self._sides, state.time_ns, self._actor.chunk_dt_s)
+        self._check(commanded)
+        return plan_from_rows(
+            np.asarray(rows, np.float64), self._layout, self._sides, state.time_ns, self._actor.chunk_dt_s
+        )
+
+    def _check(self, commanded: NDArray[np.bool_]) -> None:
+        for side in self._sides:
+            for group in (f"{side}_wrist", f"{side}_hand"):
+                if not commanded[:, self._layout.blocks[group]].all():
+                    raise SafetyError(f"the policy does not command the {group}")
 
 
 class TrajectorySource(ActionSource):

@@ -80,6 +80,11 @@ class MujocoDriver(Driver):
             self._world = None
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """The head camera; the simulation has no other."""
+        return (CAMERA,)
+
+    @property
     def world(self) -> HandWorld:
         """The world, once connected."""
         if self._world is None:

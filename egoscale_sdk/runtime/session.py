@@ -1,0 +1,124 @@
+"""Everything a run needs, opened and held against each other before anything moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from egoscale_sdk.data import Dataset
+from egoscale_sdk.errors import CheckpointError, DataError
+from egoscale_sdk.host import PluginHost
+from egoscale_sdk.interfaces import Driver
+from egoscale_sdk.policy.checkpoint import TrainedEmbodiment
+from egoscale_sdk.runtime.baselines import baselines
+from egoscale_sdk.runtime.policy import LoadedPolicy
+from egoscale_sdk.runtime.replay import ReplayDriver
+from egoscale_sdk.runtime.rollout import Task
+from egoscale_sdk.runtime.sources import ActionSource, PolicySource
+from egoscale_sdk.runtime.target import choose_embodiment, drivable_set
+
+CAMERA = "head"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for; see ``egoscale run --help``."""
+
+    driver: str = "mujoco"
+    dataset: str | None = None
+    action_set: str | None = None
+    embodiment: str = ""
+    prompt: str | None = None
+    execute: int = 8
+    samples: int = 4
+
+
+@dataclass(frozen=True)
+class Session:
+    """A policy and the hand it shall drive."""
+
+    policy: LoadedPolicy
+    driver: Driver
+    trained: TrainedEmbodiment
+    prompt: str
+    settings: Settings
+    demonstrations: tuple[Dataset, str] | None
+
+    @classmethod
+    def open(cls, checkpoint: str, settings: Settings, host: PluginHost) -> Self:
+        """Load the policy, choose what it drives, make the driver (not yet connected).
+
+        Raises:
+            CheckpointError, DataError, UnknownIdError: something is missing or disagrees.
+        """
+        policy = LoadedPolicy.load(checkpoint)
+        dataset = Dataset.open(settings.dataset) if settings.dataset else None
+        action_set = drivable_set(dataset, settings.action_set) if dataset else None
+        declared = _declared(host, settings.driver)
+        embodiment = choose_embodiment(policy.drivable, action_set, declared, settings.embodiment)
+        spec = host.spec(embodiment)
+        driver = host.driver(settings.driver, spec, **_driver_settings(settings, dataset))
+        trained = policy.bind(spec, cameras=driver.cameras)
+        demonstrations = (dataset, action_set.name) if dataset and action_set else None
+        prompt = _prompt(settings.prompt, driver, trained)
+        return cls(policy, driver, trained, prompt, settings, demonstrations)
+
+    def source(self) -> ActionSource:
+        """The policy, ready to drive."""
+        return PolicySource(
+            self.policy,
+            self.driver.spec,
+            self.driver.sides,
+            self.prompt,
+            samples=self.settings.samples,
+        )
+
+    def baselines(self, seed: int) -> Iterator[tuple[str, ActionSource]]:
+        """What the policy must beat, by name."""
+        return baselines(
+            self.policy,
+            self.driver.spec,
+            self.driver.sides,
+            self.prompt,
+            self.demonstrations,
+            samples=self.settings.samples,
+            seed=seed,
+        )
+
+    def replays(self, host: PluginHost, episodes: int) -> Iterator[ReplayDriver]:
+        """Yield a driver for each of the first ``episodes`` recorded episodes."""
+        for episode in range(episodes):
+            driver = host.driver(self.settings.driver, self.driver.spec, dataset=self.settings.dataset, episode=episode)
+            assert isinstance(driver, ReplayDriver), "the replay driver is ours"
+            yield driver
+
+
+def _declared(host: PluginHost, driver: str) -> list[str]:
+    """Ids of the embodiments that a driver declares by name rather than by glob."""
+    entries = [entry for entry in host.drivers() if entry.name == driver.rpartition("/")[2]]
+    return [pattern for entry in entries for pattern in entry.embodiments if not set(pattern) & set("*?[")]
+
+
+def _driver_settings(settings: Settings, dataset: Dataset | None) -> dict[str, Any]:
+    """Settings of the two drivers that are not a robot."""
+    if settings.driver == "replay":
+        if dataset is None:
+            raise DataError("the replay needs a recording", hint="name it with --dataset")
+        return {"dataset": str(dataset.path)}
+    if settings.driver == "mujoco" and dataset is not None:
+        sizes = [camera.height_px for camera in dataset.declaration.cameras if camera.name == CAMERA]
+        return {"image_px": sizes[0]} if sizes else {}
+    return {}
+
+
+def _prompt(asked: str | None, driver: Driver, trained: TrainedEmbodiment) -> str:
+    if asked is not None:
+        return asked
+    if isinstance(driver, Task | ReplayDriver):
+        return driver.prompt
+    if len(trained.tasks) == 1:
+        return trained.tasks[0]
+    raise CheckpointError(
+        "was trained with several instructions, or none", allowed=trained.tasks, hint="choose one with --prompt"
+    )
