@@ -80,6 +80,19 @@ def video_size(path: Path, extra: str) -> Size:
         return int(stream.height), int(stream.width)
 
 
+def video_rate(path: Path, extra: str) -> float:
+    """Frames per second of a video, as its header says.
+
+    Raises:
+        DataError: the file is missing, no video, or does not say.
+        MissingExtraError: PyAV is not installed.
+    """
+    with _Video(path, extra) as stream:
+        if not stream.average_rate:
+            raise DataError("does not say its frame rate", where=str(path))
+        return float(stream.average_rate)
+
+
 def video_jpegs(path: Path, extra: str, size: Size | None = None) -> list[bytes]:
     """Decode every frame of a video and encode it as JPEG.
 
