@@ -52,10 +52,12 @@ def literal_pose(t, times, vec9s, a, b):
 
 def literal_rows_around(t, times, valid):
     """Rows between which t lies, as (a, b); None outside, in a gap, or where one that matters is invalid."""
-    period = 1e9 / 30
     for n, stamp in enumerate(times):
-        step = times[n + 1] - stamp if n + 1 < len(times) else (stamp - times[n - 1] if n else period)
-        if abs(t - stamp) < 0.02 * (step if t >= stamp else (stamp - times[n - 1] if n else period)):
+        if t < stamp:
+            step = stamp - times[n - 1] if n else 1e9 / 30
+        else:
+            step = times[n + 1] - stamp if n + 1 < len(times) else 1e9 / 30
+        if abs(t - stamp) < 0.02 * step:
             return (n, n) if valid[n] else None
     for n in range(len(times) - 1):
         if times[n] < t < times[n + 1]:
