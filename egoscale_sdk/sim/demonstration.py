@@ -15,8 +15,10 @@ from egoscale_sdk.sim.person import KEYPOINTS
 from egoscale_sdk.sim.render import Backend
 from egoscale_sdk.sim.task import RATE_HZ, LiftCheck, Scene, draw_scene, look_at
 from egoscale_sdk.sim.world import HandWorld
+from egoscale_sdk.specs import HandSpec
 
 _ATTEMPTS = 20
+_ENGAGE_S = 0.4
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ def record(
     """Record one attempt, successful or not."""
     scene = draw_scene(rng, world)
     motion = plan_grasp(rng, scene, world)
-    commands = operator.commands(motion.closure, rng)
+    commands = _engaged(world, operator.commands(motion.closure, rng))
     cameras = _head_motion(rng, scene, len(commands)) if person else np.repeat(scene.camera[None], len(commands), 0)
-    world.reset(scene.wrist, commands[0], scene.object_xy, cameras[0])
+    world.reset(scene.wrist, rest_pose(world.hand), scene.object_xy, cameras[0])
     check = LiftCheck()
     rows: list[tuple[NDArray[Any], ...]] = []
     for wrist, joints, camera in zip(motion.wrist, commands, cameras, strict=True):
@@ -85,6 +87,18 @@ def record(
         world.step(wrist, joints, 1 / RATE_HZ)
         check.update(world)
     return _collect(rows, motion, commands, cameras, check.done, person)
+
+
+def rest_pose(hand: HandSpec) -> Floats:
+    """Return the hand vector in which every episode begins: the open pose of the spec."""
+    return np.array(hand.open_pose or (0.0,) * len(hand.actuated))
+
+
+def _engaged(world: HandWorld, commands: Floats) -> Floats:
+    """Let the commands take over from the rest pose gradually, as an operator's clutch does."""
+    share = np.clip(np.arange(len(commands)) / (_ENGAGE_S * RATE_HZ), 0.0, 1.0)[:, None]
+    rest = rest_pose(world.hand)
+    return rest + share * (commands - rest)
 
 
 def _collect(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.interfaces import Driver, RobotCommand, RobotState
+from egoscale_sdk.sim.demonstration import rest_pose
 from egoscale_sdk.sim.render import Backend
 from egoscale_sdk.sim.task import PROMPT, LiftCheck, draw_scene
 from egoscale_sdk.sim.world import CAMERA, HandWorld
@@ -58,7 +59,7 @@ class MujocoDriver(Driver):
         """Begin a new episode: object, start pose and camera are drawn from ``seed``."""
         world = self.world
         scene = draw_scene(np.random.default_rng((EVALUATION, seed)), world)
-        world.reset(scene.wrist, np.asarray(self._open_pose()), scene.object_xy, scene.camera)
+        world.reset(scene.wrist, rest_pose(world.hand), scene.object_xy, scene.camera)
         self._check = LiftCheck()
 
     def read(self) -> RobotState:
@@ -100,10 +101,6 @@ class MujocoDriver(Driver):
         """Return what the head camera sees now, RGB ``(size, size, 3)``."""
         size = size_px or self.image_px
         return self.world.picture(size, size, self._renderer)
-
-    def _open_pose(self) -> tuple[float, ...]:
-        hand = self.spec.hand(self.sides[0])
-        return hand.open_pose or (0.0,) * len(hand.actuated)
 
 
 class _Picture(Mapping[str, NDArray[np.uint8]]):
