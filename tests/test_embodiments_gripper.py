@@ -103,6 +103,7 @@ def test_every_opening_is_reached_by_one_joint_value_which_retargeting_finds(nam
     assert (np.diff(width) > 0).all() or (np.diff(width) < 0).all()
     keypoints = torch.zeros(200, 21, 3, dtype=torch.float64)
     keypoints[:, 4, 1] = torch.from_numpy(width)  # the thumb tip that far from the other tips
+    keypoints[:, 0, 2] = -0.15
     found = GapRetargeter(HANDS[name]).retarget(keypoints)
     np.testing.assert_allclose(found.joints[:, 0].numpy(), q, atol=2e-6)
     assert found.residual_m.max() < 1e-6

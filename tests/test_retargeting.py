@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.host import default_host
 from egoscale_sdk.retargeting import GapRetargeter, KeypointRetargeter, aperture_width
+from egoscale_sdk.retargeting.smoothing import bridge, smooth
 
 HANDS = ("sharpa/wave", "unitree/g1_dex3", "unitree/g1_inspire")
 GRIPPERS = ("gripper/parallel", "gripper/panda", "gripper/robotiq_2f85", "gripper/wsg50")
@@ -74,7 +75,7 @@ def test_an_open_hand_is_open_and_a_fist_is_closed():
     joints = retarget("sharpa/wave", np.stack([flat, fist]), rounds=0).joints.numpy()
     names = [column.name for column in hand("sharpa/wave").hand_space.columns]
     for finger in ("index", "middle", "ring", "pinky"):
-        flexion = [i for i, name in enumerate(names) if finger in name and ("FE" in name or "PIP" in name)]
+        flexion = [names.index(f"{finger}_{part}") for part in ("mcp_fe", "pip")]
         assert np.all(np.abs(joints[0, flexion]) < 0.1), finger
         assert np.all(joints[1, flexion] > 1.0), finger
 
@@ -96,14 +97,43 @@ def test_bones_point_where_the_persons_bones_point():
     assert bool(result.valid.all())
 
 
-def test_missing_frames_are_marked_and_bridged():
-    motion = human_hand.clip(30)
-    motion[10:14] = np.nan
-    result = retarget("sharpa/wave", motion)
-    assert result.valid.tolist() == [not 10 <= t < 14 for t in range(30)]
-    assert bool(result.joints.isfinite().all())
-    step = np.abs(np.diff(result.joints.numpy(), axis=0))[8:15].max()
-    assert step < 0.5
+@pytest.mark.parametrize("name", ["sharpa/wave", "unitree/g1_dex3"])
+def test_missing_frames_are_marked_and_bridged_by_a_straight_line(name):
+    motion = human_hand.clip(50)
+    motion[10:32] = np.nan
+    result = retarget(name, motion)
+    assert result.valid.tolist() == [not 10 <= t < 32 for t in range(50)]
+    share = np.linspace(0, 1, 24)[:, None]
+    line = (1 - share) * result.joints[9].numpy() + share * result.joints[32].numpy()
+    np.testing.assert_allclose(result.joints[9:33].numpy(), line, atol=1e-5)
+
+
+def test_smoothing_is_no_lag_at_the_ends_of_a_fast_clip():
+    """Ten frames from open to fist, 30 degrees of joint motion each: the first and last are not pulled inwards."""
+    motion = np.stack([human_hand.right_hand(np.full(4, closed)) for closed in np.linspace(0, 1, 10)])
+    smoothed, single = (retarget("sharpa/wave", motion, rounds=rounds).joints.numpy() for rounds in (2, 0))
+    np.testing.assert_allclose(smoothed, single, atol=0.03)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_steady_motion_is_left_as_it_is(seed):
+    rng = np.random.default_rng(seed)
+    known = torch.from_numpy(rng.random(30) < 0.6)
+    line = torch.from_numpy(np.arange(30)[:, None] * rng.normal(size=3) + rng.normal(size=3))
+    for result in (smooth(line, known), bridge(line, known)):
+        inside = slice(*(np.flatnonzero(known)[[0, -1]] + [0, 1])) if bool(known.any()) else slice(None)
+        torch.testing.assert_close(result[inside], line[inside])
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_frames_that_are_not_known_count_for_nothing(seed):
+    rng = np.random.default_rng(seed)
+    known = torch.from_numpy(rng.random(20) < 0.5)
+    q = torch.from_numpy(rng.normal(size=(20, 2)))
+    other = torch.where(known[:, None], q, 1e3)
+    if bool(known.any()):
+        torch.testing.assert_close(smooth(other, known), smooth(q, known))
+        torch.testing.assert_close(bridge(other, known), bridge(q, known))
 
 
 def test_a_missing_finger_leaves_the_others_alone():
@@ -125,23 +155,128 @@ def test_all_missing_is_the_open_pose_and_invalid():
     np.testing.assert_allclose(result.joints.numpy(), np.tile(open_pose, (3, 1)), atol=1e-5)
 
 
-def test_batches_are_clips_side_by_side_and_results_repeat():
+@pytest.mark.parametrize("name", HANDS)
+def test_batches_are_clips_side_by_side_and_results_repeat(name):
     clips = np.stack([human_hand.clip(8, seed) for seed in range(2)])
-    both = retarget("unitree/g1_dex3", clips).joints
-    assert both.shape == (2, 8, 7)
+    both = retarget(name, clips).joints
+    assert both.shape == (2, 8, len(hand(name).actuated))
     for clip, joints in zip(clips, both, strict=True):
-        torch.testing.assert_close(retarget("unitree/g1_dex3", clip).joints, joints, rtol=0, atol=0)
+        torch.testing.assert_close(retarget(name, clip).joints, joints, rtol=0, atol=0)
 
 
-def test_shapes_are_checked():
+def test_how_many_frames_are_solved_at_once_changes_nothing(monkeypatch):
+    motion = human_hand.clip(23)
+    whole = retarget("unitree/g1_dex3", motion).joints
+    monkeypatch.setattr("egoscale_sdk.retargeting.keypoints.CHUNK", 5)
+    torch.testing.assert_close(retarget("unitree/g1_dex3", motion).joints, whole, rtol=0, atol=1e-6)
+
+
+BUILT = [*((name, KeypointRetargeter) for name in HANDS), *((name, GapRetargeter) for name in GRIPPERS)]
+each_retargeter = pytest.mark.parametrize(("name", "kind"), BUILT, ids=[name for name, _ in BUILT])
+
+
+@each_retargeter
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (2, 0), (3, 0, 4)])
+def test_no_frames_and_no_clips_give_no_joints(name, kind, shape):
+    result = kind(hand(name)).retarget(torch.zeros(*shape, 21, 3))
+    assert result.joints.shape == (*shape, len(hand(name).actuated))
+    assert result.residual_m.shape == result.valid.shape == shape
+
+
+GARBAGE = {
+    "NaN": np.nan,
+    "infinite": np.inf,
+    "absent": 0.0,
+    "collapsed to a point": 1e-9,
+    "beyond float32": 1e60,
+    "beyond its own square": 1e160,
+}
+
+
+@each_retargeter
+@pytest.mark.parametrize("garbage", GARBAGE)
+@pytest.mark.parametrize("length", [1, 2, 3, 9])
+def test_garbage_is_invalid_within_limits_and_finite(name, kind, garbage, length):
+    motion = (human_hand.clip(9)[:length] + 0.3) * GARBAGE[garbage]
+    result = kind(hand(name)).retarget(torch.from_numpy(motion))
+    lower, upper = limits(hand(name))
+    joints = result.joints.double().numpy()
+    assert np.all((joints >= lower) & (joints <= upper))
+    assert not bool(result.valid.any())
+    assert result.residual_m.tolist() == [0.0] * length
+
+
+@each_retargeter
+def test_garbage_spoils_only_its_own_frame(name, kind):
+    motion = human_hand.clip(9)
+    motion[4] *= 1e40
+    result = kind(hand(name)).retarget(torch.from_numpy(motion))
+    assert result.valid.tolist() == [frame != 4 for frame in range(9)]
+    lower, upper = limits(hand(name))
+    joints = result.joints.double().numpy()
+    assert np.all((joints >= lower) & (joints <= upper))
+
+
+@each_retargeter
+def test_a_hand_that_is_never_seen_stays_at_the_warm_start(name, kind):
+    lower, upper = limits(hand(name))
+    start = torch.from_numpy(lower + 0.3 * (upper - lower))
+    result = kind(hand(name)).retarget(torch.full((2, 3, 21, 3), torch.nan), warm_start=torch.stack([start, start]))
+    torch.testing.assert_close(result.joints, start.float().expand(2, 3, -1), rtol=0, atol=1e-5)
+    unknown = kind(hand(name)).retarget(torch.full((3, 21, 3), torch.nan), warm_start=torch.full_like(start, torch.nan))
+    rest = np.clip(hand(name).open_pose, lower, upper)
+    np.testing.assert_allclose(unknown.joints, np.tile(rest, (3, 1)), atol=1e-5)
+
+
+@each_retargeter
+def test_confidence_that_is_no_number_or_negative_is_none(name, kind):
+    motion = torch.from_numpy(human_hand.clip(3))
+    for value in (torch.nan, -1.0, 0.0):
+        assert not bool(kind(hand(name)).retarget(motion, torch.full((3, 21), value)).valid.any())
+
+
+@each_retargeter
+def test_shapes_are_checked(name, kind):
+    retargeter = kind(hand(name))
     with pytest.raises(ValueError, match=r"\(\*b, T, 21, 3\)"):
-        retarget("sharpa/wave", np.zeros((5, 20, 3)))
-    with pytest.raises(ValueError, match="confidence"):
-        KeypointRetargeter(hand("sharpa/wave")).retarget(torch.zeros(5, 21, 3), torch.ones(4, 21))
+        retargeter.retarget(torch.zeros(5, 20, 3))
+    with pytest.raises(ValueError, match="confidence must be"):
+        retargeter.retarget(torch.zeros(5, 21, 3), torch.ones(4, 21))
+    with pytest.raises(ValueError, match="warm_start must be"):
+        retargeter.retarget(torch.zeros(2, 5, 21, 3), warm_start=torch.zeros(len(hand(name).actuated)))
+
+
+FEWER = {
+    "one finger": {"index": 4},
+    "no thumb": {"index": 4, "pinky": 4},
+    "a thumb alone": {"thumb": 4},
+    "two frames each": {"thumb": 2, "index": 2},
+    "one frame of the thumb": {"thumb": 1, "index": 4},
+}
+
+
+def with_fingers(frames):
+    """The five-finger hand, of whose fingers only some are followed, each by its outermost frames."""
+    five = hand("sharpa/wave")
+    kept = [finger for finger in five.fingers if finger.role in frames]
+    cut = [finger.model_copy(update={"frames": finger.frames[-frames[finger.role] :]}) for finger in kept]
+    return five.model_copy(update={"fingers": tuple(cut)})
+
+
+@pytest.mark.parametrize("fewer", FEWER)
+def test_hands_with_fewer_fingers_are_followed_as_far_as_they_go(fewer):
+    result = KeypointRetargeter(with_fingers(FEWER[fewer])).retarget(torch.from_numpy(human_hand.clip(12)))
+    assert bool(result.valid.all())
+    assert float(result.residual_m.median()) < 0.004
+
+
+def test_tips_alone_have_no_bones_to_follow():
+    with pytest.raises(SpecError, match="no finger of two frames"):
+        KeypointRetargeter(with_fingers({"thumb": 1, "index": 1}))
 
 
 def test_people_have_no_joints_to_retarget_to():
-    with pytest.raises(SpecError, match="no finger frames"):
+    with pytest.raises(SpecError, match="no finger of two frames"):
         KeypointRetargeter(default_host().spec("human/hands").hand("right"))
 
 
@@ -151,6 +286,7 @@ def test_people_have_no_joints_to_retarget_to():
 def test_a_gripper_opens_as_wide_as_the_gap(name, gap):
     gripper = hand(name)
     keypoints = torch.zeros(1, 21, 3, dtype=torch.float64)
+    keypoints[0, 0, 2] = -0.15
     keypoints[0, 8, 0] = keypoints[0, 12, 0] = gap
     result = GapRetargeter(gripper).retarget(keypoints)
     q = result.joints[0].double().numpy()
@@ -162,11 +298,16 @@ def test_a_gripper_opens_as_wide_as_the_gap(name, gap):
     assert result.residual_m[0] == pytest.approx(abs(gap - wanted), abs=1e-6)
 
 
-def test_a_gripper_opens_when_the_hand_is_lost():
-    gripper = hand("gripper/panda")
-    result = GapRetargeter(gripper).retarget(torch.full((1, 21, 3), float("nan")))
-    assert not bool(result.valid[0])
-    assert float(result.joints[0, 0]) == pytest.approx(gripper.joints[0].upper, abs=1e-6)
+@pytest.mark.parametrize("name", GRIPPERS)
+def test_a_gripper_does_not_let_go_while_the_hand_is_lost(name):
+    gripper = hand(name)
+    motion = torch.zeros(9, 21, 3, dtype=torch.float64)
+    motion[:, 0, 2] = -0.15
+    motion[:, [8, 12], 0] = 0.03
+    motion[3:6] = torch.nan
+    result = GapRetargeter(gripper).retarget(motion)
+    assert result.valid.tolist() == [not 3 <= t < 6 for t in range(9)]
+    np.testing.assert_allclose(aperture_width(gripper.aperture, result.joints[:, 0].double().numpy()), 0.03, atol=1e-5)
 
 
 def test_a_real_noisy_hand_stays_within_limits_and_close(shared):

@@ -18,7 +18,8 @@ class RetargetResult:
 
     Attributes:
         joints: ``(*b, T, J)`` in the hand space's order, rad or m, always within the limits.
-        residual_m: ``(*b, T)`` weighted RMS distance between followed frames and their targets, metres.
+        residual_m: ``(*b, T)`` weighted RMS distance between followed frames and their targets, metres; finite, 0
+            where not valid.
         valid: ``(*b, T)`` bool; False where the keypoints did not determine the hand.
     """
 
@@ -53,7 +54,8 @@ class Retargeter(ABC):
         Args:
             keypoints: ``(*b, T, 21, 3)`` canonical order, metres, any rigid frame; NaN allowed (means missing).
             confidence: ``(*b, T, 21)`` in [0, 1]; None means 1 everywhere.
-            warm_start: ``(*b, J)`` joints before the first frame, or None for the open pose.
+            warm_start: ``(*b, J)`` joints before the first frame: where a solver begins, and what a hand that is never
+                seen keeps. None, or a value that is no number: the open pose.
 
         Raises:
             ValueError: a shape is wrong.

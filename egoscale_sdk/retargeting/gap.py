@@ -7,19 +7,22 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
-from egoscale_sdk.interfaces import Retargeter, RetargetResult
 from egoscale_sdk.retargeting.bounds import inward_float32
+from egoscale_sdk.retargeting.clips import ClipRetargeter
+from egoscale_sdk.retargeting.smoothing import bridge
 from egoscale_sdk.specs import ApertureSpec, HandSpec
 
-THUMB_TIP, INDEX_TIP, MIDDLE_TIP = 4, 8, 12
+TIPS = [4, 8, 12]  # thumb, index, middle
+MIN_EXTENT_M = 1e-6
 SAMPLES = 2049
 
 
-class GapRetargeter(Retargeter):
+class GapRetargeter(ClipRetargeter):
     """Opens a gripper as wide as the gap between the thumb tip and the mean of index and middle tips.
 
     The gap is metric: what a person holds between the fingers fits between the gripper's. A gap beyond the stroke
-    opens fully.
+    opens fully. ``residual_m`` is how far the gap lies beyond the stroke. While the hand is lost the gripper moves
+    evenly from where it was to where it is next seen (or stays at the start): it does not let go.
     """
 
     id = "egoscale/gap@1"
@@ -30,9 +33,10 @@ class GapRetargeter(Retargeter):
         if hand.aperture is None or len(hand.actuated) != 1:
             raise SpecError(f"hand space {hand.hand_space.id} declares no aperture of one joint")
         lower, upper = inward_float32(hand)
-        self._q = np.linspace(float(lower[0]), float(upper[0]), SAMPLES)
-        self._width = aperture_width(hand.aperture, self._q)
-        if not (np.all(np.diff(self._width) > 0) or np.all(np.diff(self._width) < 0)):
+        q = np.linspace(float(lower[0]), float(upper[0]), SAMPLES)
+        widths = aperture_width(hand.aperture, q)
+        self._q, self._width = (q, widths) if widths[0] < widths[-1] else (q[::-1], widths[::-1])
+        if not np.all(np.diff(self._width) > 0):
             raise SpecError(f"the aperture of hand space {hand.hand_space.id} is not monotone within its limits")
 
     @property
@@ -40,23 +44,16 @@ class GapRetargeter(Retargeter):
         """Settings that determine the result; there are none."""
         return {}
 
-    def retarget(
-        self, keypoints: Tensor, confidence: Tensor | None = None, warm_start: Tensor | None = None
-    ) -> RetargetResult:
-        """See `Retargeter.retarget`; ``residual_m`` is how far the gap lies beyond the stroke."""
-        if keypoints.shape[-2:] != (21, 3):
-            raise ValueError(f"keypoints must be (*b, T, 21, 3), got {tuple(keypoints.shape)}")
-        used = keypoints[..., [THUMB_TIP, INDEX_TIP, MIDDLE_TIP], :].detach().to(torch.float64).cpu()
-        valid = used.isfinite().all(-1).all(-1)
-        if confidence is not None:
-            valid &= (confidence[..., [THUMB_TIP, INDEX_TIP, MIDDLE_TIP]] > 0).all(-1).cpu()
-        gap = (used[..., 0, :] - used[..., 1:, :].mean(-2)).norm(dim=-1)
-        width = torch.where(valid, gap, float(self._width.max())).numpy()
-        reached = np.clip(width, self._width.min(), self._width.max())
-        order = np.argsort(self._width)
-        q = np.interp(reached, self._width[order], self._q[order]).clip(self._q[0], self._q[-1])
-        joints = torch.from_numpy(q.astype(np.float32))[..., None]
-        return RetargetResult(joints, torch.from_numpy(np.abs(width - reached)), valid)
+    def _clip(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        extent = (keypoints.amax(-2) - keypoints.amin(-2)).amax(-1)  # an absent hand may be all zero
+        valid = (seen[:, TIPS] > 0).all(-1) & (extent > MIN_EXTENT_M)
+        thumb, index, middle = keypoints[:, TIPS].unbind(-2)
+        gap = (thumb - (index + middle) / 2).norm(dim=-1).numpy()
+        reached = np.clip(gap, self._width[0], self._width[-1])
+        q = torch.from_numpy(np.interp(reached, self._width, self._q))[:, None]
+        q = bridge(torch.where(valid[:, None], q, start), valid).clamp(self._q.min(), self._q.max())
+        beyond = torch.from_numpy(np.abs(gap - reached))
+        return q.to(torch.float32), torch.where(valid, beyond, 0.0), valid
 
 
 def aperture_width(aperture: ApertureSpec, q: np.ndarray) -> np.ndarray:

@@ -9,33 +9,43 @@ REACH = 4  # frames on each side
 SIGMA = 1.5  # frames
 
 
-def smooth(q: Tensor, weight: Tensor) -> Tensor:
-    """Return a weighted Gaussian average over time.
+def smooth(q: Tensor, known: Tensor) -> Tensor:
+    """Return a trajectory smoothed by local lines.
+
+    Every known frame takes the value, at that frame, of the straight line that best fits the known frames around it
+    (Gaussian weights). A steady motion stays as it is up to the first and the last frame and beside a gap, where a
+    plain average would lag behind. Frames that are not known are bridged.
 
     Args:
-        q: ``(T, J)``.
-        weight: ``(T,)`` in [0, 1]; 0 where a frame is not known. Where no frame within reach is known, the nearest
-            known one is held.
+        q: ``(T, J)`` float.
+        known: ``(T,)`` bool.
     """
-    if not bool((weight > 0).any()):
-        return q
     offsets = torch.arange(-REACH, REACH + 1, dtype=q.dtype)
     kernel = torch.exp(-0.5 * (offsets / SIGMA) ** 2)
-    total = _convolve(weight[:, None], kernel)
-    mean = _convolve(q * weight[:, None], kernel) / total.clamp(min=1e-12)
-    return torch.where(total > 1e-12, mean, q[_nearest_known(weight)])
+    weight = known.to(q)[:, None]
+    s0, s1, s2 = (_correlate(weight, kernel * offsets**power) for power in range(3))
+    t0, t1 = (_correlate(weight * q, kernel * offsets**power) for power in range(2))
+    spread = s0 * s2 - s1 * s1  # 0 where one frame alone is known within reach
+    line = (s2 * t0 - s1 * t1) / spread.clamp(min=1e-9)
+    return bridge(torch.where(spread > 1e-9, line, q), known)
 
 
-def _convolve(x: Tensor, kernel: Tensor) -> Tensor:
-    padded = torch.nn.functional.pad(x.T[:, None], (REACH, REACH))  # (J, 1, T + 2 REACH)
+def bridge(q: Tensor, known: Tensor) -> Tensor:
+    """Keep the known frames of ``q (T, J)``, join them by straight lines, hold the first and the last outwards.
+
+    Where no frame is known, ``q`` is returned as it is. ``known`` is ``(T,)`` bool.
+    """
+    at = torch.nonzero(known)[:, 0]
+    if len(at) == 0:
+        return q
+    frames = torch.arange(len(q))
+    after = at[torch.searchsorted(at, frames).clamp(max=len(at) - 1)]
+    before = at[(torch.searchsorted(at, frames, right=True) - 1).clamp(min=0)]
+    share = ((frames - before) / (after - before).clamp(min=1)).clamp(0, 1)[:, None].to(q)
+    return (1 - share) * q[before] + share * q[after]
+
+
+def _correlate(x: Tensor, kernel: Tensor) -> Tensor:
+    """``y[t] = sum_k kernel[k] x[t + k]`` over time for ``x (T, C)``, zero beyond the ends."""
+    padded = torch.nn.functional.pad(x.T[:, None], (REACH, REACH))  # (C, 1, T + 2 REACH)
     return torch.nn.functional.conv1d(padded, kernel[None, None])[:, 0].T
-
-
-def _nearest_known(weight: Tensor) -> Tensor:
-    """Index of the known frame nearest to every frame, ``(T,)``."""
-    known = torch.nonzero(weight > 0)[:, 0]
-    frames = torch.arange(len(weight))
-    right = torch.searchsorted(known, frames).clamp(max=len(known) - 1)
-    left = (right - 1).clamp(min=0)
-    use_left = (frames - known[left]).abs() <= (known[right] - frames).abs()
-    return torch.where(use_left, known[left], known[right])
