@@ -1,4 +1,4 @@
-"""The one place that imports MuJoCo, which reads ``MUJOCO_GL`` once, at its first import."""
+"""The one place that imports MuJoCo, which reads ``MUJOCO_GL`` once, at its first import, whoever imports it first."""
 
 from __future__ import annotations
 
@@ -22,3 +22,17 @@ def mujoco() -> ModuleType:
     import mujoco as module
 
     return module  # type: ignore[no-any-return]  # MuJoCo is not followed by the type checker
+
+
+def prepare_gl() -> None:
+    """Give MuJoCo's renderer EGL where another package imported MuJoCo before anyone had chosen.
+
+    Raises:
+        ImportError, AttributeError: there is no EGL here.
+    """
+    mujoco()
+    if "MUJOCO_GL" not in os.environ:
+        from mujoco.egl import GLContext
+        from mujoco.rendering.classic import gl_context
+
+        gl_context.GLContext = GLContext

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.errors import EgoscaleError
-from egoscale_sdk.sim.mj import mujoco
+from egoscale_sdk.sim.mj import mujoco, prepare_gl
 
 Backend = Literal["auto", "gl", "rays"]
 AMBIENT, DIFFUSE = 0.45, 0.55
@@ -37,6 +37,7 @@ class GlRenderer(Renderer):
 
     def __init__(self, model: Any, height: int, width: int) -> None:
         mj = mujoco()
+        prepare_gl()
         self._renderer = mj.Renderer(model, height, width)
         for flag in (mj.mjtRndFlag.mjRND_SHADOW, mj.mjtRndFlag.mjRND_REFLECTION, mj.mjtRndFlag.mjRND_HAZE):
             self._renderer.scene.flags[flag] = 0
