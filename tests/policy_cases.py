@@ -31,7 +31,9 @@ def small_config(**changes) -> PolicyConfig:
         update={"vision": vision, "text": text, "image_height_px": 32, "image_width_px": 32}
     )
     expert = config.expert.model_copy(update={"width": 32, "adapter_hidden": 32})
-    return config.model_copy(update={"backbone": backbone, "expert": expert, "horizon": 4, **changes})
+    return config.model_copy(
+        update={"backbone": backbone, "expert": expert, "horizon": 4, "cameras": ("head",), **changes}
+    )
 
 
 def make_policy(seed: int = 0, **changes) -> VLA:

@@ -88,6 +88,9 @@ def test_without_any_camera_the_result_is_finite():
     policy = make_policy()
     blind = make_group(ONE_HAND, "acme/arm@1", images={}, image_mask={})
     assert policy.sample(blind, start(ONE_HAND)).isfinite().all()
+    eyeless = make_policy(cameras=())
+    assert eyeless.sample(blind, start(ONE_HAND)).isfinite().all()
+    eyeless.loss([blind], noise(shift_px=1)).total.backward()
 
 
 def test_the_prompt_and_the_image_matter():

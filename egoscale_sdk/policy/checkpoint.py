@@ -23,14 +23,13 @@ from torch import Tensor
 from egoscale_sdk.data.scales import Statistics, hand_key
 from egoscale_sdk.errors import CheckpointError
 from egoscale_sdk.policy.config import PolicyConfig
-from egoscale_sdk.policy.tensors import Shapes, load_tensors, save_tensors
+from egoscale_sdk.policy.files import load_tensors, read_json, save_tensors
 from egoscale_sdk.policy.tokens import FileTokenizer
 from egoscale_sdk.policy.vla import VLA
 from egoscale_sdk.specs import EmbodimentSpec, HandSpaceSpec, RowLayout, Side, Strict, action_fingerprint
 from egoscale_sdk.specs.base import Name
 
 FORMAT = 1
-MAX_JSON_BYTES = 256 * 2**20
 KEPT = ("metrics.jsonl",)
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -124,7 +123,7 @@ class Checkpoint:
         """
         config = _read_config(folder)
         where = folder / "embodiments.json"
-        embodiments = _validate(dict[str, TrainedEmbodiment], _read_json(where), where)
+        embodiments = _validate(dict[str, TrainedEmbodiment], read_json(where), where)
         statistics = Statistics.load(folder / "statistics.json")
         _check_consistent(config, embodiments, statistics, folder)
         weights = folder / "weights.safetensors"
@@ -135,16 +134,8 @@ class Checkpoint:
         tensors = load_tensors(weights, expected)  # before memory is taken for what the config promises
         policy = _build(config, embodiments, _read_tokenizer(config, folder))
         policy.load_state_dict(tensors)
-        recipe, training = _read_json(folder / "recipe.json"), _read_json(folder / "training.json")
+        recipe, training = read_json(folder / "recipe.json"), read_json(folder / "training.json")
         return cls(policy.eval(), statistics, embodiments, recipe, training)
-
-    def load_optimizer(self, folder: Path, expected: Shapes) -> dict[str, Tensor]:
-        """Read the optimizer's state, whose names and shapes must be those ``expected``.
-
-        Raises:
-            CheckpointError: it is missing or does not fit.
-        """
-        return load_tensors(folder / "optimizer.safetensors", expected)
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -188,7 +179,7 @@ def _read_config(folder: Path) -> PolicyConfig:
     where = folder / "config.json"
     if not where.is_file():
         raise CheckpointError("is not a checkpoint: it has no config.json", where=str(folder))
-    value = _read_json(where)
+    value = read_json(where)
     written = value.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise CheckpointError(
@@ -211,18 +202,6 @@ def _validate(kind: type[Any], value: Any, where: Path) -> Any:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(first["msg"].removeprefix("Value error, "), where=f"{where}:{place}") from None
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > MAX_JSON_BYTES:
-            raise CheckpointError(f"is larger than {MAX_JSON_BYTES} bytes", where=str(file))
-        value = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot be read: {error}", where=str(file)) from None
-    if not isinstance(value, dict):
-        raise CheckpointError("is not a JSON object", where=str(file))
-    return value
 
 
 def _write_json(file: Path, value: Any) -> None:

@@ -139,7 +139,7 @@ class FlowConfig(Strict):
 
 
 class PolicyConfig(Strict):
-    """One policy: what it sees (``cameras``), how far it looks ahead, and its three parts.
+    """One policy: what it sees (``cameras``; empty: all that its data have), how far it looks ahead, its parts.
 
     ``horizon`` chunk elements of ``chunk_dt_s`` each, the same for every embodiment. ``state_dropout``: how often
     a measured state is replaced by the placeholder in training, so that the policy also runs without one.
@@ -150,7 +150,7 @@ class PolicyConfig(Strict):
     backbone: BackboneConfig
     expert: ExpertConfig
     flow: FlowConfig = FlowConfig()
-    cameras: tuple[Name, ...] = ("head",)
+    cameras: tuple[Name, ...] = ()
     horizon: int = Field(gt=0, le=1024)
     chunk_dt_s: float = Field(gt=0, le=10)
     state_dropout: float = Field(default=0.2, ge=0, le=1)

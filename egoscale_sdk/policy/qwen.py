@@ -44,7 +44,7 @@ class Qwen3VLBackbone(Backbone):
         merged, deepstack = self._see(images, camera_mask)  # (B, C, n, width), a list of the same
         marks = embed(tokens.new_tensor([ids.vision_start, ids.vision_end])).expand(b, c, 2, -1)
         turn = torch.cat([marks[:, :, :1], merged.to(marks.dtype), marks[:, :, 1:]], dim=2)  # (B, C, n + 2, width)
-        suffix = embed(tokens.new_tensor(ids.suffix)).expand(b, -1, -1) if ids.suffix else turn[:, 0, :0]
+        suffix = embed(tokens.new_tensor(ids.suffix)).expand(b, -1, -1)
         seen = camera_mask[:, :, None].expand(b, c, n + 2).flatten(1)
         mask = torch.cat([token_mask, seen, token_mask.new_ones(b, len(ids.suffix))], dim=1)
         kinds = [False] * tokens.shape[1] + [False, *[True] * n, False] * c + [False] * len(ids.suffix)

@@ -50,9 +50,13 @@ class GroupBatch:
 
 @dataclass(frozen=True)
 class GroupLoss:
-    """Squared velocity error of one group, summed over samples per ``(H, D)``, and how many terms each sum has."""
+    """Squared errors of one group, summed over samples per ``(H, D)``, and how many terms each sum has.
+
+    ``squared`` is of the velocity; ``denoised`` of the clean action that the velocity leads to.
+    """
 
     squared: Tensor
+    denoised: Tensor
     count: Tensor
 
 
@@ -201,14 +205,20 @@ class VLA(nn.Module):
 
     def _images(self, group: GroupBatch) -> Tensor:
         """Return the camera slots ``(B, C, 3, h, w)`` in [0, 1]; absent cameras are black."""
-        height, width = self.config.backbone.image_height_px, self.config.backbone.image_width_px
-        black = torch.zeros(len(group), 3, height, width, device=group.chunk.device)
-        shown = {name: image.permute(0, 3, 1, 2).float() / 255 for name, image in group.images.items()}
-        return torch.stack([shown.get(camera, black) for camera in self.config.cameras], dim=1)
+        backbone, cameras = self.config.backbone, self.config.cameras
+        size = (backbone.image_height_px, backbone.image_width_px)
+        slots = torch.zeros(len(group), len(cameras), 3, *size, device=group.chunk.device)
+        for i, camera in enumerate(cameras):
+            if camera in group.images:
+                slots[:, i] = group.images[camera].permute(0, 3, 1, 2) / 255
+        return slots
 
     def _present(self, group: GroupBatch) -> Tensor:
-        none = torch.zeros(len(group), dtype=torch.bool, device=group.chunk.device)
-        return torch.stack([group.image_mask.get(camera, none) for camera in self.config.cameras], dim=1)
+        present = torch.zeros(len(group), len(self.config.cameras), dtype=torch.bool, device=group.chunk.device)
+        for i, camera in enumerate(self.config.cameras):
+            if camera in group.image_mask:
+                present[:, i] = group.image_mask[camera]
+        return present
 
     def _states(self, groups: Sequence[GroupBatch], generator: torch.Generator) -> Tensor:
         """Return the state tokens of all groups, some of them dropped to the placeholder."""
@@ -232,7 +242,8 @@ class VLA(nn.Module):
         readout = self.adapters.decode(group.layout, hidden.flatten(0, 1))
         velocity = flow.velocity(readout, draft.noisy, draft.times, self.config.flow)
         squared = torch.where(draft.mask, (velocity - draft.target).float() ** 2, 0)
-        return GroupLoss(squared.sum(0), draft.mask.sum(0))
+        ahead = (1 - draft.times)[:, None, None]
+        return GroupLoss(squared.sum(0), (squared.detach() * ahead**2).sum(0), draft.mask.sum(0))
 
 
 @dataclass(frozen=True)
@@ -260,4 +271,5 @@ def _total(groups: Sequence[GroupBatch], errors: list[GroupLoss], wrist_weight: 
             start = group.layout.blocks[f"{side}_wrist"].start
             weight[start : start + 3] = wrist_weight
         total = total + len(group) * (error.squared * weight).sum() / (error.count.sum() + 1e-6)
-    return Loss(total / sum(len(group) for group in groups), [GroupLoss(e.squared.detach(), e.count) for e in errors])
+    parts = [GroupLoss(error.squared.detach(), error.denoised, error.count) for error in errors]
+    return Loss(total / sum(len(group) for group in groups), parts)

@@ -1,0 +1,1 @@
+"""Training: recipes, mixtures of datasets, one trainer, evaluation on held-out episodes."""
