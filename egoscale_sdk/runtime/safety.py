@@ -131,12 +131,25 @@ class _HandLimits:
         wanted = (inside - self._q) / period_s
         slow = np.clip(wanted, -self._speed, self._speed)
         step = self._acceleration * period_s
-        smooth = np.clip(slow, self._v - step, self._v + step)
+        braking = self._stoppable(np.abs(inside - self._q), step, period_s)
+        smooth = np.clip(np.clip(slow, -braking, braking), self._v - step, self._v + step)
         q = np.clip(self._q + smooth * period_s, self._lower, self._upper)
         changes = {"position": (target, inside), "velocity": (wanted, slow), "acceleration": (slow, smooth)}
         self._v = (q - self._q) / period_s
         self._q = q
         return q, [name for name, (a, b) in changes.items() if np.abs(a - b).max(initial=0.0) > _SLACK]
+
+    @staticmethod
+    def _stoppable(distance: Floats, step: Floats, period_s: float) -> Floats:
+        """Return the speed from which a joint can still stop within ``distance``, losing ``step`` each period.
+
+        It moves ``v + (v - step) + ...`` periods far until it stands: n more periods after this one.
+        """
+        limited = np.isfinite(step)
+        safe = np.where(limited, step, 1.0)
+        x = distance / (safe * period_s)
+        n = np.ceil(np.maximum(0.0, (np.sqrt(1 + 8 * x) - 3) / 2))
+        return np.where(limited, safe * (x / (n + 1) + n / 2), np.inf)
 
 
 def _known(limits: list[float | None], otherwise: float) -> Floats:
