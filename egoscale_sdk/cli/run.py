@@ -56,13 +56,15 @@ def run(
     """
     from pathlib import Path
 
-    from egoscale_sdk.cli.console import emit
+    from egoscale_sdk.cli.console import emit, say
     from egoscale_sdk.host import default_host
     from egoscale_sdk.runtime.rollout import Task
     from egoscale_sdk.runtime.session import Session, Settings
 
     settings = Settings(driver, dataset, action_set, embodiment or "", prompt, execute, samples)
     session = Session.open(checkpoint, settings, default_host())
+    for note in session.notes:
+        say(f"note: {note}", quiet=quiet)
     result: dict[str, Any] = {"checkpoint": checkpoint, "embodiment": session.trained.id, "driver": driver}
     result |= {"prompt": session.prompt, "seed": seed, "execute": execute, "samples": samples}
     if isinstance(session.driver, Task):

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from egoscale_sdk.data import Dataset
 from egoscale_sdk.errors import CheckpointError, DataError
-from egoscale_sdk.host import PluginHost
+from egoscale_sdk.host import PluginHost, Resolution, resolve_spec
 from egoscale_sdk.interfaces import Driver
 from egoscale_sdk.policy.checkpoint import TrainedEmbodiment
 from egoscale_sdk.runtime.baselines import baselines
@@ -17,6 +17,7 @@ from egoscale_sdk.runtime.replay import ReplayDriver
 from egoscale_sdk.runtime.rollout import Task
 from egoscale_sdk.runtime.sources import ActionSource, PolicySource
 from egoscale_sdk.runtime.target import choose_embodiment, drivable_set
+from egoscale_sdk.specs import EmbodimentSpec, action_fingerprint
 
 CAMERA = "head"
 
@@ -36,7 +37,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Session:
-    """A policy and the hand it shall drive."""
+    """A policy and the hand it shall drive; ``notes`` are what the user should know before it moves."""
 
     policy: LoadedPolicy
     driver: Driver
@@ -44,6 +45,7 @@ class Session:
     prompt: str
     settings: Settings
     demonstrations: tuple[Dataset, str] | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, checkpoint: str, settings: Settings, host: PluginHost) -> Self:
@@ -57,12 +59,12 @@ class Session:
         action_set = drivable_set(dataset, settings.action_set) if dataset else None
         declared = _declared(host, settings.driver)
         embodiment = choose_embodiment(policy.drivable, action_set, declared, settings.embodiment)
-        spec = host.spec(embodiment)
-        driver = host.driver(settings.driver, spec, **_driver_settings(settings, dataset))
-        trained = policy.bind(spec, cameras=driver.cameras)
+        limited = _within_trained_limits(host, policy, host.spec(embodiment))
+        driver = host.driver(settings.driver, limited.spec, **_driver_settings(settings, dataset))
+        trained = policy.bind(limited.spec, cameras=driver.cameras)
         demonstrations = (dataset, action_set.name) if dataset and action_set else None
         prompt = _prompt(settings.prompt, driver, trained)
-        return cls(policy, driver, trained, prompt, settings, demonstrations)
+        return cls(policy, driver, trained, prompt, settings, demonstrations, limited.notes)
 
     def source(self) -> ActionSource:
         """The policy, ready to drive."""
@@ -92,6 +94,14 @@ class Session:
             driver = host.driver(self.settings.driver, self.driver.spec, dataset=self.settings.dataset, episode=episode)
             assert isinstance(driver, ReplayDriver), "the replay driver is ours"
             yield driver
+
+
+def _within_trained_limits(host: PluginHost, policy: LoadedPolicy, spec: EmbodimentSpec) -> Resolution:
+    """Return the installed spec with limits no wider than those that the checkpoint was trained within."""
+    entry = policy.embodiments.get(spec.id)
+    if entry is None or entry.action_fingerprint != action_fingerprint(spec):
+        return Resolution(spec)  # whether it may be driven at all is for `LoadedPolicy.bind` to say
+    return resolve_spec(host, entry.spec, owner="checkpoint")
 
 
 def _declared(host: PluginHost, driver: str) -> list[str]:
