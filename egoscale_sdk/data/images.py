@@ -37,8 +37,8 @@ def resize_area(image: Images, size: tuple[int, int]) -> Images:
         return image
     rows, columns = _coverage(image.shape[0], size[0]), _coverage(image.shape[1], size[1])
     tall = rows @ image.reshape(image.shape[0], -1).astype(np.float32)  # (h', w * 3)
-    wide = columns @ tall.reshape(size[0], image.shape[1], 3)  # (h', w', 3)
-    return np.clip(np.round(wide), 0, 255).astype(np.uint8)
+    wide = np.tensordot(columns, tall.reshape(size[0], image.shape[1], 3), axes=(1, 1))  # (w', h', 3)
+    return np.clip(np.round(wide), 0, 255).astype(np.uint8).transpose(1, 0, 2)
 
 
 @lru_cache(maxsize=64)
