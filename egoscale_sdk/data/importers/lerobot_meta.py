@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class LeRobotFolder:
             "video_key": feature,
         }
         path = self.root / _FIELD.sub(lambda match: _filled(match, values), template)
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(self.root)):  # links are the user's own
             raise DataError(f"path {template!r} leaves the folder", where=f"{self.root}/meta/info.json")
         return path
 
