@@ -2,6 +2,8 @@
 
 import json
 import math
+import resource
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +16,13 @@ from egoscale_sdk.data.arrays import DTYPES, ByteStream, StoredArray, open_group
 from egoscale_sdk.errors import DataError
 
 
+@pytest.fixture(params=["in memory", "mapped"])
+def kept(request, monkeypatch):
+    """How an array is kept once it is open."""
+    if request.param == "mapped":
+        monkeypatch.setattr(arrays, "SMALL_BYTES", 0)
+
+
 def both(folder, name, values):
     write_array(open_group(folder, create=True), name, values)
     stored = StoredArray(folder / name)
@@ -23,7 +32,7 @@ def both(folder, name, values):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (1,), (256, 2), (257, 3), (700, 2, 3)])
-def test_every_dtype_and_length_round_trips(tmp_path, dtype, shape):
+def test_every_dtype_and_length_round_trips(tmp_path, kept, dtype, shape):
     values = np.arange(math.prod(shape)).reshape(shape).astype(dtype)
     stored = both(tmp_path, "x", values)
     assert (stored.shape, stored.dtype) == (shape, np.dtype(dtype))
@@ -38,7 +47,7 @@ def test_a_chunk_of_zeros_is_stored_and_the_shard_stays_flat(tmp_path, dtype):
     assert not np.isin(sentinel(dtype), values)
 
 
-def test_rows_across_shards(tmp_path, monkeypatch):
+def test_rows_across_shards(tmp_path, kept, monkeypatch):
     monkeypatch.setattr(arrays, "SHARD_BYTES", 512 * 8)
     values = np.random.default_rng(0).normal(size=(1300, 2)).astype(np.float32)
     stored = both(tmp_path, "x", values)
@@ -79,7 +88,7 @@ def foreign(folder, **settings):
 @pytest.mark.parametrize(
     "settings", [{}, {"shards": None}, {"compressors": "auto"}, {"chunks": (50, 1)}, {"shards": (300, 2)}]
 )
-def test_a_shard_that_is_not_flat_is_read_through_zarr(tmp_path, settings):
+def test_a_shard_that_is_not_flat_is_read_through_zarr(tmp_path, kept, settings):
     stored, values = foreign(tmp_path, **settings)
     np.testing.assert_array_equal(stored.read(), values)
     np.testing.assert_array_equal(stored.read(90, 210), values[90:210])
@@ -93,6 +102,21 @@ def test_metadata_that_is_none_is_named(tmp_path, text):
     (tmp_path / "zarr.json").write_text(text)
     with pytest.raises(DataError, match=r"zarr\.json: is not the metadata of an array"):
         StoredArray(tmp_path)
+
+
+def test_more_arrays_than_a_process_may_have_files_open(tmp_path, monkeypatch):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(arrays, "SMALL_BYTES", 0)
+    write_array(open_group(tmp_path / "0", create=True), "x", np.arange(5))
+    for n in range(1, 600):
+        shutil.copytree(tmp_path / "0", tmp_path / str(n))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (600, limits[1]))
+    try:
+        stored = [StoredArray(tmp_path / str(n) / "x") for n in range(600)]
+        assert all(array.read().tolist() == [0, 1, 2, 3, 4] for array in stored)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        arrays._mapped.cache_clear()
 
 
 def test_objects_are_neither_written_nor_read(tmp_path):

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import os
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,6 +28,9 @@ Array = NDArray[Any]
 INNER_ROWS = 256
 INNER_BYTES = 2**16
 SHARD_BYTES = 2**26
+SMALL_BYTES = 2**18
+OPEN_SHARDS = 512
+"""Shards that stay mapped; each holds a file descriptor, of which a process may have few."""
 DTYPES = ("float32", "int64", "int32", "int8", "uint64", "uint8")
 
 
@@ -100,7 +105,7 @@ class ByteStream:
 
 
 class StoredArray:
-    """An array of one committed segment, read by row ranges.
+    """An array of one committed segment, read by row ranges; a small one is kept in memory, others are mapped.
 
     Raises:
         DataError: the metadata is not that of an array, or neither we nor zarr-python can read it.
@@ -112,7 +117,13 @@ class StoredArray:
         self.shape: tuple[int, ...] = tuple(metadata["shape"])
         self.dtype = np.dtype(metadata["data_type"])
         self._shard_rows = int(metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
-        self._shards = _flat_shards(folder, self.shape, self.dtype, metadata)
+        self._shards = _shards(folder, self.shape, self.dtype, metadata)
+        self._whole: Array | None = None
+        if any(_mapped(shard) is None for shard in self._shards) or (len(self) and not self._shards):
+            self._whole = _through_zarr(folder)
+        elif math.prod(self.shape) * self.dtype.itemsize <= SMALL_BYTES:
+            self._whole = self.read().copy()
+            self._whole.flags.writeable = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -122,13 +133,15 @@ class StoredArray:
         stop = len(self) if stop is None else stop
         if not 0 <= start <= stop <= len(self):
             raise DataError(f"rows {start}..{stop} are not in 0..{len(self)}", where=str(self.folder))
-        first, last = start // self._shard_rows, max(start, stop - 1) // self._shard_rows
+        if self._whole is not None:
+            return self._whole[start:stop]
         if start == stop:
             return np.empty((0, *self.shape[1:]), self.dtype)
         parts = []
-        for number in range(first, last + 1):
-            offset = number * self._shard_rows
-            parts.append(self._shards[number][max(0, start - offset) : stop - offset])
+        for number in range(start // self._shard_rows, (stop - 1) // self._shard_rows + 1):
+            offset, rows = number * self._shard_rows, _mapped(self._shards[number])
+            assert rows is not None, "a committed shard never changes"
+            parts.append(rows[max(0, start - offset) : stop - offset])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -144,19 +157,33 @@ def _array_metadata(folder: Path) -> dict[str, Any]:
     return metadata
 
 
-def _flat_shards(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], metadata: dict[str, Any]) -> list[Array]:
-    """Map every shard as a flat array; where one is not flat, read the whole array through zarr-python."""
+class _Shard(NamedTuple):
+    """A shard file, its shape, the rows of its inner chunks, and how many of its rows the array has."""
+
+    file: str
+    shape: tuple[int, ...]
+    inner: int
+    rows: int
+    dtype: str
+
+
+def _shards(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any], metadata: dict[str, Any]) -> list[_Shard]:
+    """List the shards of an array that is laid out as we write it; none for any other."""
     shard = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
     inner = _raw_inner(metadata, dtype)
-    shards: list[Array] = []
-    for number in range(math.ceil(shape[0] / shard[0])):
-        rows = min(shard[0], shape[0] - number * shard[0])
-        file = folder.joinpath("c", str(number), *("0" for _ in shape[1:]))
-        flat = None if inner is None or shard[1:] != shape[1:] else _map_shard(file, shard, inner, rows, dtype)
-        if flat is None:
-            return _through_zarr(folder, shard[0])
-        shards.append(flat)
-    return shards
+    if inner is None or shard[1:] != shape[1:]:
+        return []
+    base = os.path.abspath(folder)
+    return [
+        _Shard(
+            os.path.join(base, "c", str(number), *("0" for _ in shape[1:])),
+            shard,
+            inner,
+            min(shard[0], shape[0] - number * shard[0]),
+            dtype.name,
+        )
+        for number in range(math.ceil(shape[0] / shard[0]))
+    ]
 
 
 def _raw_inner(metadata: dict[str, Any], dtype: np.dtype[Any]) -> int | None:
@@ -180,28 +207,29 @@ def _raw_inner(metadata: dict[str, Any], dtype: np.dtype[Any]) -> int | None:
     return int(rows) if ours else None
 
 
-def _map_shard(file: Path, shard: tuple[int, ...], inner: int, rows: int, dtype: np.dtype[Any]) -> Array | None:
-    """Map the ``rows`` of a shard, or return None unless its inner chunks lie in order and without gaps."""
-    chunk_bytes = inner * math.prod(shard[1:]) * dtype.itemsize
-    index_bytes = shard[0] // inner * 16 + 4
-    with file.open("rb") as handle:
+@lru_cache(maxsize=OPEN_SHARDS)
+def _mapped(shard: _Shard) -> Array | None:
+    """Map the rows of a shard, or return None unless its inner chunks lie in order and without gaps."""
+    dtype, width = np.dtype(shard.dtype), math.prod(shard.shape[1:])
+    chunk_bytes = shard.inner * width * dtype.itemsize
+    index_bytes = shard.shape[0] // shard.inner * 16 + 4
+    with open(shard.file, "rb") as handle:
         if handle.seek(0, 2) < index_bytes:
             return None
         view = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
     view.madvise(mmap.MADV_RANDOM)
-    used = math.ceil(rows / inner)
+    used = math.ceil(shard.rows / shard.inner)
     index = np.frombuffer(view, "<u8", used * 2, len(view) - index_bytes).reshape(used, 2)
     expected = np.arange(used, dtype=np.uint64) * np.uint64(chunk_bytes)
     if not (np.array_equal(index[:, 0], expected) and (index[:, 1] == chunk_bytes).all()):
         return None
-    return np.frombuffer(view, dtype, rows * math.prod(shard[1:])).reshape(rows, *shard[1:])
+    return np.frombuffer(view, dtype, shard.rows * width).reshape(shard.rows, *shard.shape[1:])
 
 
-def _through_zarr(folder: Path, shard_rows: int) -> list[Array]:
+def _through_zarr(folder: Path) -> Array:
     import zarr
 
     try:
-        values = np.asarray(zarr.open_array(folder, mode="r")[...])
+        return np.asarray(zarr.open_array(folder, mode="r")[...])
     except Exception as error:
         raise DataError(f"cannot be read: {error}", where=str(folder), hint="restore it from a copy") from None
-    return [values[start : start + shard_rows] for start in range(0, len(values), shard_rows)]
