@@ -220,7 +220,9 @@ class CommitLog:
         _, mark = _read(self._file(seq))
         declared = digest(snapshot.declaration)
         if snapshot.seq != seq or snapshot.digest != mark or snapshot.declarations[-1:] != (declared,):
-            raise DataError("does not belong to this log", where=str(file), hint="delete it: it only makes opening faster")
+            raise DataError(
+                "does not belong to this log", where=str(file), hint="delete it: it only makes opening faster"
+            )
         declaration = parse_declaration(snapshot.declaration, str(file))
         return LogState(seq, mark, declaration, snapshot.declarations, {entry.path: entry for entry in snapshot.live})
 
