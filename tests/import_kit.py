@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from egoscale_sdk.cli import main
 from egoscale_sdk.cli.importing import import_with
@@ -32,15 +33,12 @@ class Import:
     def refused(self, *words: object) -> str:
         """Import, expecting exit code 2; returns the one line of the error."""
         self.capsys.readouterr()
-        try:
+        with pytest.raises((SystemExit, EgoscaleError)) as caught:
             self._run([*map(str, words), "-q"])
-        except SystemExit as stop:
-            assert stop.code == 2
-            lines = self.capsys.readouterr().err.splitlines()
-        except EgoscaleError as error:
-            lines = str(error).splitlines()
-        else:
-            raise AssertionError("the import was not refused")
+        said = self.capsys.readouterr().err
+        if isinstance(caught.value, SystemExit):
+            assert caught.value.code == 2
+        lines = (said or str(caught.value)).splitlines()
         assert len(lines) == 1, lines
         return lines[0]
 

@@ -88,9 +88,7 @@ def test_a_folder_is_one_recording_of_many_episodes_and_importing_twice_adds_not
 
 def test_one_bad_episode_costs_no_good_one(imports, tmp_path):
     for name in ("a", "b", "c"):
-        write_exchange_episode(
-            tmp_path / f"src/{name}.npz", time_ns=TIMES + ord(name), keypoints=POINTS, valid=BOTH
-        )
+        write_exchange_episode(tmp_path / f"src/{name}.npz", time_ns=TIMES + ord(name), keypoints=POINTS, valid=BOTH)
     whole = (tmp_path / "src/b.npz").read_bytes()
     (tmp_path / "src/b.npz").write_bytes(whole[: len(whole) // 2])
     line = imports.refused("keypoints", tmp_path / "src", tmp_path / "d.zarr")

@@ -105,7 +105,6 @@ def test_every_column_must_be_described_once(tmp_path):
     for blocks, complaint in (
         ([hand, {"start": 3, "stop": 9, "part": "ignored"}], "column 2 is described 0 times"),
         ([hand, {"start": 1, "stop": 9, "part": "ignored"}], "column 1 is described 2 times"),
-        ([{"start": 0, "stop": 9, "part": "right_hand"}], "which has 2 values"),
         ([hand], "the layout of toy/arm@1 has 2 columns"),
     ):
         spec = toy_arm(recordings=[{"robot_type": "toy_arm", "state": blocks, "action": blocks}])
@@ -163,7 +162,7 @@ def test_a_task_that_changes_within_an_episode_becomes_two_captions(tmp_path):
 
 def test_a_newer_version_and_a_foreign_folder_are_refused(tmp_path):
     write_lerobot(tmp_path / "d", version="v3.0")
-    with pytest.raises(DataError, match="'v3.0' is not read"):
+    with pytest.raises(DataError, match=r"'v3\.0' is not read"):
         opened(tmp_path)
     with pytest.raises(DataError, match=r"no meta/info\.json"):
         opened(tmp_path / "d/data")
@@ -213,7 +212,7 @@ def test_an_episode_shorter_than_its_metadata_says_is_truncated(tmp_path):
     root = write_lerobot(tmp_path / "d", episodes=1)
     lines = (root / "meta/episodes.jsonl").read_text().replace('"length": 10', '"length": 12')
     (root / "meta/episodes.jsonl").write_text(lines)
-    with pytest.raises(DataError, match="10 rows.*says 12"):
+    with pytest.raises(DataError, match=r"10 rows.*says 12"):
         read_all(opened(tmp_path))
 
 
@@ -248,7 +247,9 @@ def test_a_missing_reader_prints_its_pip_line(imports, tmp_path, monkeypatch):
     import importlib.util
 
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "pyarrow" else real(name, *rest))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "pyarrow" else real(name, *rest)
+    )
     write_lerobot(tmp_path / "d", robot_type="Unitree_G1_Inspire")
     assert "pip install 'egoscale-sdk[lerobot]'" in imports.refused("lerobot", tmp_path, tmp_path / "d.zarr")
 

@@ -15,7 +15,7 @@ device = "fingers"
 part = "right_hand"
 joints = [
   { joint = "slide", scale = 0.04, native_unit = "1", native_lower = 0, native_upper = 1 },
-  { joint = "bend", sign = -1, scale = 0.01, offset = 1.0, native_unit = "percent", native_lower = 0, native_upper = 100 },
+  { joint = "bend", sign = -1, scale = 0.01, offset = 1.0, native_unit = "%", native_lower = 0, native_upper = 100 },
 ]
 
 [[recordings]]

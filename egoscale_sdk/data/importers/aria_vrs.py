@@ -42,8 +42,11 @@ class VrsFile:
         self.path = path
         if not path.is_file():
             raise DataError("file is missing", where=str(path))
-        with _native_log() as log:
-            self._provider: Any = data_provider.create_vrs_data_provider(str(path))
+        try:
+            with _native_log() as log:
+                self._provider: Any = data_provider.create_vrs_data_provider(str(path))
+        except RuntimeError:
+            self._provider = None
         if self._provider is None:
             raise DataError("is no VRS file, or is truncated", where=str(path))
         dropped = _DROPPED.search(log[0])
@@ -188,16 +191,19 @@ def _nanoseconds(delta: Any) -> int:
 
 @contextmanager
 def _native_log() -> Iterator[list[str]]:
-    """Keep what the C++ reader writes to stderr, which it cannot be told to leave: its text is the list's one item."""
+    """Keep what the C++ reader writes to the terminal, which it cannot be told to leave: the list's one item."""
     log = [""]
+    sys.stdout.flush()
     sys.stderr.flush()
-    saved = os.dup(2)
+    saved = {stream: os.dup(stream) for stream in (1, 2)}
     with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
+        for stream in saved:
+            os.dup2(file.fileno(), stream)
         try:
             yield log
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            for stream, copy in saved.items():
+                os.dup2(copy, stream)
+                os.close(copy)
             file.seek(0)
             log[0] = file.read().decode(errors="replace")
