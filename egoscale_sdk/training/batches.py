@@ -33,7 +33,7 @@ def to_group(batch: Batch, source: Source, statistics: Statistics, clip: float, 
         return torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
     return GroupBatch(
-        embodiment=source.spec.id,
+        embodiment=batch.embodiment,
         layout=batch.layout,
         images={name: tensor(image) for name, image in batch.images.items()},
         image_mask={name: tensor(mask) for name, mask in batch.image_mask.items()},

@@ -81,7 +81,7 @@ def open_sources(
     data: Sequence[str],
     config: PolicyConfig,
     *,
-    stride: int,
+    stride: int = 1,
     holdout: str = "",
     allow_action_equals_state: bool = False,
 ) -> list[Source]:
