@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from egoscale_sdk.errors import CheckpointError
+from egoscale_sdk.host import default_host
 from egoscale_sdk.policy.checkpoint import Checkpoint, is_checkpoint
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.training.assemble import assemble
 from egoscale_sdk.training.evaluation import evaluate
+from egoscale_sdk.training.plugins import against_plugins
 from egoscale_sdk.training.recipe import Recipe, load_recipe
 from egoscale_sdk.training.sources import Source, open_sources
 from egoscale_sdk.training.trainer import Trainer, resume_from
@@ -60,6 +62,9 @@ def run_training(job: TrainingJob, progress: Progress = silent, say: Callable[[s
         holdout=job.holdout,
         allow_action_equals_state=job.allow_action_equals_state,
     )
+    sources, notes = against_plugins(sources, default_host())
+    for note in notes:
+        say(f"note: {note}")
     checkpoint = _begin(job, recipe, sources, out, progress)
     _explain(checkpoint, sources, say)
     trainer = Trainer(recipe, sources, checkpoint, out, progress)
