@@ -92,7 +92,8 @@ def test_neutral_and_clamp_keep_the_limits():
 
 
 def test_a_continuous_joint_has_no_limits():
-    hand = body(joints=[{"name": "bend", "kind": "continuous"}])
+    endless = KinematicTree(root="palm", joints=(joint("bend", "palm", "finger", kind="continuous"),))
+    hand = body(joints=[{"name": "bend", "kind": "continuous"}], tree=endless)
     assert hand.clamp(torch.tensor([99.0])).tolist() == [99.0]
 
 

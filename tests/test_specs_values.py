@@ -200,7 +200,7 @@ class TestDeclarations:
 
     def test_the_native_set_comes_first_and_names_differ(self) -> None:
         native = declaration_of(toy_spec()).native
-        with pytest.raises(ValidationError, match="share a name"):
+        with pytest.raises(ValidationError, match="'native' occurs 2 times"):
             declaration_of(toy_spec(), action_sets=(native, native))
         with pytest.raises(ValidationError, match="the first action set is 'native'"):
             declaration_of(toy_spec(), action_sets=(native.model_copy(update={"name": "other"}),))

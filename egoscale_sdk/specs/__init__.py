@@ -22,10 +22,6 @@ from egoscale_sdk.specs.embodiment import (
     ArmSpec,
     ControlSpec,
     EmbodimentSpec,
-    RecordingBlock,
-    RecordingLayout,
-    WireJoint,
-    WireSpec,
 )
 from egoscale_sdk.specs.hand import (
     ApertureSpec,
@@ -43,6 +39,7 @@ from egoscale_sdk.specs.load import load_embodiment, parse_embodiment
 from egoscale_sdk.specs.sensors import CameraSpec, TactileSpec
 from egoscale_sdk.specs.tree import KinematicTree, TreeJoint
 from egoscale_sdk.specs.urdf import parse_urdf
+from egoscale_sdk.specs.wires import RecordingBlock, RecordingLayout, WireJoint, WireSpec
 
 __all__ = [
     "FORMAT",

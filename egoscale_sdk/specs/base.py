@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from egoscale_sdk.errors import SpecError, did_you_mean
+from egoscale_sdk.geometry import make_pose, rotation_from_quaternion
+from egoscale_sdk.ids import parse_id
 
 Side = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
 Vec3 = tuple[float, float, float]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]*$", max_length=128)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+def _with_version(text: str) -> str:
+    try:
+        parse_id(text, versioned=True)
+    except SpecError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+VersionedId = Annotated[str, AfterValidator(_with_version)]
+"""Text of the form ``namespace/name@N``; see `egoscale_sdk.ids`."""
+
+
+def unknown(problem: str, name: str, allowed: Iterable[str]) -> ValueError:
+    """Make the error for a name that is not among the allowed ones: the problem, and the closest of them."""
+    guess = did_you_mean(name, allowed)
+    return ValueError(f"{problem}; {guess}" if guess else problem)
+
+
+def check_distinct(what: str, names: Iterable[str]) -> None:
+    """Raise ValueError for the first name that is given more than once."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"{what} {name!r} occurs {count} times")
 
 
 class Strict(BaseModel):
@@ -35,21 +68,15 @@ class PoseSpec(Strict):
 
     def matrix(self) -> NDArray[np.float64]:
         """Return the 4x4 homogeneous transform, float64."""
-        w, x, y, z = self.quat_wxyz
-        T = np.eye(4)
-        T[:3, :3] = [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-        T[:3, 3] = self.xyz_m
-        return T
+        return make_pose(rotation_from_quaternion(self.quat_wxyz), self.xyz_m).astype(np.float64)
 
 
 class Provenance(Strict):
     """Where a group of figures comes from, and what was decided where sources disagree.
 
-    ``fields`` is a glob over dotted field paths, e.g. ``hands.*.joints.*.upper_rad``.
+    ``fields`` lists globs, parted by commas, over dotted field paths of the table that holds this; ``*`` matches any
+    characters, a path covers what is below it, and a member of a list goes by its name (of a joint, link, device or
+    role) or its number, e.g. ``joints.*.upper_rad, bodies.palm_link``.
     """
 
     fields: str

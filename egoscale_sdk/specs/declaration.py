@@ -6,8 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from egoscale_sdk.ids import parse_id
-from egoscale_sdk.specs.base import Name, Side, Strict
+from egoscale_sdk.specs.base import Name, Positive, Side, Strict, VersionedId, check_distinct
 from egoscale_sdk.specs.embodiment import EmbodimentSpec
 from egoscale_sdk.specs.hand import HandSpaceSpec
 from egoscale_sdk.specs.layout import RowLayout
@@ -38,7 +37,7 @@ class ActionSetSpec(Strict):
     """
 
     name: Name
-    embodiment: str
+    embodiment: VersionedId
     action_fingerprint: str
     hand_spaces: dict[Side, HandSpaceSpec]
     action_source: Literal["commanded", "observed"]
@@ -71,13 +70,13 @@ class DatasetDeclaration(Strict):
 
     format: int = FORMAT
     uid: str
-    embodiment: str
+    embodiment: VersionedId
     action_fingerprint: str
     safety_digest: str
     provider: Provider
     spec: EmbodimentSpec
     kind: Literal["human", "robot"]
-    fps: float = Field(gt=0)
+    fps: Positive
     base_frame: Name
     has_state: bool
     wrist_source: Literal["tracker", "keypoints", "commanded", "arm_fk", "none"]
@@ -92,10 +91,8 @@ class DatasetDeclaration(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        parse_id(self.embodiment, versioned=True)
         names = [action_set.name for action_set in self.action_sets]
-        if len(set(names)) != len(names):
-            raise ValueError(f"action sets share a name: {names}")
+        check_distinct("action set", names)
         if names[0] != "native":
             raise ValueError("the first action set is 'native': what was recorded")
         return self

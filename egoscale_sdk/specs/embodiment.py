@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from egoscale_sdk.ids import parse_id
-from egoscale_sdk.specs.base import Name, PoseSpec, Provenance, Side, Strict
+from egoscale_sdk.specs.base import (
+    SIDES,
+    Name,
+    PoseSpec,
+    Positive,
+    Provenance,
+    Side,
+    Strict,
+    VersionedId,
+    check_distinct,
+    unknown,
+)
 from egoscale_sdk.specs.hand import HandSpaceSpec, HandSpec
 from egoscale_sdk.specs.joints import JointSpec
 from egoscale_sdk.specs.sensors import CameraSpec, SensorSpec
 from egoscale_sdk.specs.tree import KinematicTree
-
-Part = Literal["left_wrist", "right_wrist", "left_hand", "right_hand", "left_arm", "right_arm", "ignored"]
+from egoscale_sdk.specs.wires import RecordingLayout, WireSpec, check_recording
 
 
 class ArmSpec(Strict):
@@ -32,6 +40,14 @@ class ArmSpec(Strict):
     mount_calibrated: bool = True
     joints: tuple[JointSpec, ...]
     provenance: tuple[Provenance, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        if any(joint.mimic for joint in self.joints):
+            raise ValueError(f"{self.side} arm: joints of an arm do not follow each other")
+        if self.tree is not None:
+            self.tree.check_names(self.joints, (self.base, self.tip), self.urdf)
+        return self
 
 
 class ActionSpec(Strict):
@@ -52,62 +68,10 @@ class ActionSpec(Strict):
 class ControlSpec(Strict):
     """Rates and limits that the runtime keeps; joint limits are with the joints."""
 
-    rate_hz: float = Field(gt=0)
-    wrist_speed_m_s: float = Field(gt=0, default=1.0)
-    wrist_turn_rad_s: float = Field(gt=0, default=3.0)
-    stale_after_s: float = Field(gt=0, default=0.5)
-
-
-class WireJoint(Strict):
-    """One value on a wire: ``q = offset + sign * scale * native``."""
-
-    joint: Name
-    sign: Literal[-1, 1] = 1
-    scale: float = 1.0
-    offset: float = 0.0
-    native_unit: str = "rad"
-    native_lower: float | None = None
-    native_upper: float | None = None
-
-
-class WireSpec(Strict):
-    """The order and scaling of one device's values; ``part`` says which joints they are."""
-
-    device: Name
-    part: Part
-    rate_hz: float | None = None
-    joints: tuple[WireJoint, ...]
-
-
-class RecordingBlock(Strict):
-    """Columns ``[start, stop)`` of a recorded vector and what they are.
-
-    ``encoding``: ``joints`` (rad or m in spec order), ``xyz_rot6d``, ``xyz_wxyz``, ``xyz_xyzw`` for wrists, or the
-    name of a device in ``wires``.
-    """
-
-    start: int = Field(ge=0)
-    stop: int = Field(gt=0)
-    part: Part
-    encoding: str = "joints"
-
-
-class RecordingLayout(Strict):
-    """How other people's recordings of this embodiment are laid out, so that a generic importer can read them.
-
-    ``robot_type`` must match the recording exactly. ``lead_s``: how far commands lead the state in time.
-    """
-
-    format: Literal["lerobot"] = "lerobot"
-    robot_type: str
-    state_key: str = "observation.state"
-    action_key: str = "action"
-    state: tuple[RecordingBlock, ...]
-    action: tuple[RecordingBlock, ...]
-    cameras: dict[str, Name] = {}
-    action_source: Literal["commanded", "observed"] = "commanded"
-    lead_s: float = 0.0
-    assumptions: tuple[str, ...] = ()
+    rate_hz: Positive
+    wrist_speed_m_s: Positive = 1.0
+    wrist_turn_rad_s: Positive = 3.0
+    stale_after_s: Positive = 0.5
 
 
 class EmbodimentSpec(Strict):
@@ -116,10 +80,10 @@ class EmbodimentSpec(Strict):
     ``base_frame`` is the frame in which wrist poses are stored and commanded; it is fixed within an episode.
     """
 
-    id: str
+    id: VersionedId
     title: str
     kind: Literal["human", "robot"]
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[VersionedId, ...] = ()
     base_frame: Name = "world"
     hands: tuple[HandSpec, ...] = Field(min_length=1, max_length=2)
     arms: tuple[ArmSpec, ...] = ()
@@ -133,22 +97,34 @@ class EmbodimentSpec(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for text in (self.id, *self.aliases):
-            parse_id(text, versioned=True)
         sides = [hand.side for hand in self.hands]
-        if sides != sorted(set(sides)):
-            raise ValueError(f"hands must be one left, one right, or left then right; got {sides}")
-        names = Counter(joint.name for joint in self.joints)
-        if names and names.most_common(1)[0][1] > 1:
-            raise ValueError(f"joint {names.most_common(1)[0][0]!r} occurs more than once")
-        if self.action.wrist == "arm_fk" and {arm.side for arm in self.arms} != set(sides):
-            raise ValueError("action.wrist = 'arm_fk' needs an arm for every hand")
-        devices = {wire.device for wire in self.wires}
-        for layout in self.recordings:
-            for block in (*layout.state, *layout.action):
-                if block.encoding not in {"joints", "xyz_rot6d", "xyz_wxyz", "xyz_xyzw", *devices}:
-                    raise ValueError(f"recording {layout.robot_type!r}: unknown encoding {block.encoding!r}")
+        for what, found in (("hands", sides), ("arms", [arm.side for arm in self.arms])):
+            if found != [side for side in SIDES if side in found]:
+                raise ValueError(f"{what} must be one left, one right, or left then right; got {found}")
+        for what, names in (
+            ("joint", [joint.name for joint in self.joints]),
+            ("wire of device", [wire.device for wire in self.wires]),
+            ("sensor", [sensor.name for sensor in self.sensors]),
+        ):
+            check_distinct(what, names)
+        if self.action.wrist == "arm_fk" and not all((arm := self.arm(side)) and arm.tree for side in sides):
+            raise ValueError("action.wrist = 'arm_fk' needs an arm with a URDF for every hand")
+        self._check_wires()
         return self
+
+    def _check_wires(self) -> None:
+        joints = {f"{arm.side}_arm": tuple(joint.name for joint in arm.joints) for arm in self.arms}
+        joints |= {f"{hand.side}_hand": tuple(joint.name for joint in hand.actuated) for hand in self.hands}
+        for wire in self.wires:
+            if wire.part not in joints:
+                raise ValueError(f"wire of device {wire.device!r}: there is no {wire.part!r} with joints")
+            check_distinct(f"wire of device {wire.device!r}: joint", [item.joint for item in wire.joints])
+            for item in wire.joints:
+                if item.joint not in joints[wire.part]:
+                    problem = f"wire of device {wire.device!r}: {item.joint!r} is no joint of {wire.part!r}"
+                    raise unknown(problem, item.joint, joints[wire.part])
+        for layout in self.recordings:
+            check_recording(layout, {wire.device: wire for wire in self.wires}, joints)
 
     @property
     def joints(self) -> tuple[JointSpec, ...]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from egoscale_sdk.ids import parse_id
-from egoscale_sdk.specs.base import Name, PoseSpec, Provenance, Side, Strict, Vec3
-from egoscale_sdk.specs.joints import JointSpec, JointUnit
+from egoscale_sdk.specs.base import (
+    Name,
+    NotNegative,
+    PoseSpec,
+    Positive,
+    Provenance,
+    Side,
+    Strict,
+    Vec3,
+    VersionedId,
+    check_distinct,
+    unknown,
+)
+from egoscale_sdk.specs.joints import JointSpec, JointUnit, check_couplings
 from egoscale_sdk.specs.tree import KinematicTree
 
 FingerRole = Literal["thumb", "index", "middle", "ring", "pinky"]
+MAX_WRIST_OFFSET_M = 1.0
 
 
 class ColumnSpec(Strict):
@@ -25,15 +37,12 @@ class ColumnSpec(Strict):
 class HandSpaceSpec(Strict):
     """The ordered columns of one hand; embodiments that share it share the policy's hand adapters."""
 
-    id: str
+    id: VersionedId
     columns: tuple[ColumnSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _valid(self) -> Self:
-        parse_id(self.id, versioned=True)
-        name, count = Counter(column.name for column in self.columns).most_common(1)[0]
-        if count > 1:
-            raise ValueError(f"hand space {self.id}: column {name!r} occurs {count} times")
+    def _distinct(self) -> Self:
+        check_distinct(f"hand space {self.id}: column", [column.name for column in self.columns])
         return self
 
     @property
@@ -61,6 +70,16 @@ class FingerSpec(Strict):
     role: FingerRole
     frames: tuple[FrameTarget, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _outwards(self) -> Self:
+        for inner, outer in pairwise(self.frames):
+            if inner.frame == outer.frame or min(inner.keypoints) >= min(outer.keypoints):
+                raise ValueError(
+                    f"finger {self.role!r} goes from the palm outwards, but {outer.frame!r} {outer.keypoints} "
+                    f"comes after {inner.frame!r} {inner.keypoints}"
+                )
+        return self
+
 
 class ApertureSpec(Strict):
     """Opening of a gripper in closed form: ``width_m = constant_m + linear*q + cosine_m*cos q + sine_m*sin q``."""
@@ -79,9 +98,9 @@ class BodySpec(Strict):
     kind: Literal["capsule", "box"]
     from_m: Vec3 | None = None
     to_m: Vec3 | None = None
-    radius_m: float | None = None
+    radius_m: Positive | None = None
     center_m: Vec3 | None = None
-    half_extent_m: Vec3 | None = None
+    half_extent_m: tuple[Positive, Positive, Positive] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -97,9 +116,9 @@ class JointDynamics(Strict):
     """What a simulation needs beside kinematics: position gain, damping, reflected inertia of one joint."""
 
     joint: Name
-    kp: float
-    damping: float = 0.0
-    armature: float = 0.0
+    kp: Positive
+    damping: NotNegative = 0.0
+    armature: NotNegative = 0.0
 
 
 class HandSpec(Strict):
@@ -125,7 +144,7 @@ class HandSpec(Strict):
     aperture: ApertureSpec | None = None
     bodies: tuple[BodySpec, ...] = ()
     dynamics: tuple[JointDynamics, ...] = ()
-    mass_kg: float | None = None
+    mass_kg: Positive | None = None
     provenance: tuple[Provenance, ...] = ()
 
     @property
@@ -146,17 +165,30 @@ class HandSpec(Strict):
             values = getattr(self, label)
             if values and len(values) != len(units):
                 raise ValueError(f"{self.side} hand: {label} has {len(values)} values for {len(units)} joints")
-        if self.tree is not None:
-            self._check_names(self.tree)
+        if not set(self.mirror_signs) <= {-1.0, 1.0}:
+            raise ValueError(f"{self.side} hand: mirror_signs are 1 or -1, got {self.mirror_signs}")
+        for joint, value in zip(self.actuated, self.open_pose, strict=False):
+            if joint.clamp(value) != value:
+                raise ValueError(f"open_pose of joint {joint.name!r} is {value}, beyond {joint.lower}..{joint.upper}")
+        if max(map(abs, self.T_root_wrist.xyz_m)) > MAX_WRIST_OFFSET_M:
+            raise ValueError(f"T_root_wrist lies {self.T_root_wrist.xyz_m} m from the root: looks like millimetres")
+        self._check_names()
         return self
 
-    def _check_names(self, tree: KinematicTree) -> None:
-        joints = {joint.name for joint in tree.joints}
-        links = set(tree.links)
-        for joint in self.joints:
-            if joint.name not in joints:
-                raise ValueError(f"joint {joint.name!r} is not in {self.urdf}")
-        frames = [target.frame for finger in self.fingers for target in finger.frames]
-        for frame in [self.root, *frames, *(body.link for body in self.bodies)]:
-            if frame not in links:
-                raise ValueError(f"frame {frame!r} is not a link of {self.urdf}")
+    def _check_names(self) -> None:
+        check_couplings(self.joints)
+        check_distinct("finger", [finger.role for finger in self.fingers])
+        check_distinct("dynamics of joint", [item.joint for item in self.dynamics])
+        driven, known = {joint.name for joint in self.actuated}, {joint.name for joint in self.joints}
+        aperture = [self.aperture.joint] if self.aperture else []
+        for label, names, allowed in (
+            ("aperture", aperture, driven),
+            ("dynamics", [item.joint for item in self.dynamics], known),
+        ):
+            for name in names:
+                if name not in allowed:
+                    raise unknown(f"{label}: {name!r} is no such joint of this hand", name, allowed)
+        if self.tree is not None:
+            frames = [target.frame for finger in self.fingers for target in finger.frames]
+            links = [self.root, *frames, *(body.link for body in self.bodies)]
+            self.tree.check_names(self.joints, links, str(self.urdf))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from egoscale_sdk.specs.base import Name, Strict
+from egoscale_sdk.specs.base import Name, Positive, Strict, unknown
 
 JointUnit = Literal["rad", "m"]
+MAX_LIMIT = {"rad": (13.0, "degrees"), "m": (10.0, "millimetres")}  # two turns; farther than any arm
+ROUNDING = 1e-6  # of published limits and ratios
 
 
 class MimicSpec(Strict):
@@ -29,14 +32,14 @@ class JointSpec(Strict):
     kind: Literal["revolute", "continuous", "prismatic"]
     lower_rad: float | None = None
     upper_rad: float | None = None
-    velocity_rad_s: float | None = None
-    acceleration_rad_s2: float | None = None
-    effort_nm: float | None = None
+    velocity_rad_s: Positive | None = None
+    acceleration_rad_s2: Positive | None = None
+    effort_nm: Positive | None = None
     lower_m: float | None = None
     upper_m: float | None = None
-    velocity_m_s: float | None = None
-    acceleration_m_s2: float | None = None
-    effort_n: float | None = None
+    velocity_m_s: Positive | None = None
+    acceleration_m_s2: Positive | None = None
+    effort_n: Positive | None = None
     mimic: MimicSpec | None = None
 
     @model_validator(mode="after")
@@ -58,6 +61,10 @@ class JointSpec(Strict):
                 raise ValueError(f"joint {self.name!r} is continuous and has no limits")
         elif lower is None or upper is None or lower > upper:
             raise ValueError(f"joint {self.name!r} needs lower <= upper, has {lower}..{upper}")
+        else:
+            most, other = MAX_LIMIT[self.unit]
+            if max(abs(lower), abs(upper)) > most:
+                raise ValueError(f"joint {self.name!r}: {lower}..{upper} {self.unit} looks like {other}")
         return self
 
     @property
@@ -84,3 +91,34 @@ class JointSpec(Strict):
     def acceleration(self) -> float | None:
         """Acceleration limit in `unit` per second squared, if known."""
         return self.acceleration_m_s2 if self.unit == "m" else self.acceleration_rad_s2
+
+    def clamp(self, value: float) -> float:
+        """Return the nearest value within the limits, in `unit`."""
+        lower, upper = self.lower, self.upper
+        value = value if lower is None else max(value, lower)
+        return value if upper is None else min(value, upper)
+
+
+def check_couplings(joints: Sequence[JointSpec]) -> None:
+    """Refuse followers of nothing, and leaders whose range drives a follower beyond its own limits.
+
+    Raises:
+        ValueError: names both joints, the value of the leader and where the follower would be.
+    """
+    by_name = {joint.name: joint for joint in joints}
+    for joint in joints:
+        if joint.mimic is None:
+            continue
+        leader = by_name.get(joint.mimic.joint)
+        if leader is None or leader is joint:
+            problem = f"joint {joint.name!r} follows {joint.mimic.joint!r}, which is not another of the joints"
+            raise unknown(problem, joint.mimic.joint, by_name)
+        for value in (leader.lower, leader.upper):
+            if value is None:
+                continue
+            reached = joint.mimic.multiplier * value + joint.mimic.offset
+            if abs(joint.clamp(reached) - reached) > ROUNDING:
+                raise ValueError(
+                    f"joint {joint.name!r} ({joint.lower}..{joint.upper}) follows {leader.name!r} beyond its limits: "
+                    f"{value} makes it {reached:.6g}; narrow {leader.name!r}"
+                )

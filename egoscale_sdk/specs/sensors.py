@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from egoscale_sdk.specs.base import Name, PoseSpec, Strict
+from egoscale_sdk.specs.base import Name, PoseSpec, Positive, Strict
 
 
 class CameraSpec(Strict):
@@ -17,9 +18,9 @@ class CameraSpec(Strict):
     mount: Literal["head", "left_wrist", "right_wrist", "torso", "world"]
     height_px: int = Field(gt=0, le=8192)
     width_px: int = Field(gt=0, le=8192)
-    rate_hz: float = Field(gt=0)
+    rate_hz: Positive
     T_mount_camera: PoseSpec | None = None
-    vertical_fov_rad: float | None = None
+    vertical_fov_rad: float | None = Field(gt=0, lt=math.pi, default=None)
 
 
 class TactileSpec(Strict):
@@ -28,9 +29,9 @@ class TactileSpec(Strict):
     kind: Literal["tactile"] = "tactile"
     name: Name
     frame: Name
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, Field(gt=0)], ...]
     unit: str
-    rate_hz: float = Field(gt=0)
+    rate_hz: Positive
 
 
 SensorSpec = Annotated[CameraSpec | TactileSpec, Field(discriminator="kind")]

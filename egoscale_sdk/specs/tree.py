@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from egoscale_sdk.specs.base import Name, Strict, Vec3
-from egoscale_sdk.specs.joints import MimicSpec
+from egoscale_sdk.specs.base import Name, Strict, Vec3, unknown
+from egoscale_sdk.specs.joints import JointSpec, MimicSpec
 
 MAX_JOINTS = 512
+MAX_OFFSET_M = 10.0
 
 
 class TreeJoint(Strict):
@@ -23,6 +25,12 @@ class TreeJoint(Strict):
     rpy_rad: Vec3 = (0.0, 0.0, 0.0)
     axis: Vec3 = (1.0, 0.0, 0.0)
     mimic: MimicSpec | None = None
+
+    @model_validator(mode="after")
+    def _in_metres(self) -> Self:
+        if max(map(abs, self.xyz_m)) > MAX_OFFSET_M:
+            raise ValueError(f"origin {self.xyz_m} m looks like millimetres")
+        return self
 
 
 class KinematicTree(Strict):
@@ -61,3 +69,20 @@ class KinematicTree(Strict):
     def parent_joint(self, link: str) -> TreeJoint | None:
         """Return the joint above ``link``, or None for the root."""
         return next((joint for joint in self.joints if joint.child == link), None)
+
+    def check_names(self, joints: Iterable[JointSpec], links: Iterable[str], source: str) -> None:
+        """Refuse joints and links that are not in this tree, and joints that move otherwise in it.
+
+        Raises:
+            ValueError: names the joint or link, ``source``, and the closest name there is.
+        """
+        kinds = {joint.name: joint.kind for joint in self.joints}
+        for joint in joints:
+            if joint.name not in kinds:
+                raise unknown(f"joint {joint.name!r} is not in {source}", joint.name, kinds)
+            kind = kinds[joint.name]
+            if kind != joint.kind and (kind, joint.kind) != ("continuous", "revolute"):
+                raise ValueError(f"joint {joint.name!r} is {joint.kind} here and {kind} in {source}")
+        for link in links:
+            if link not in self.links:
+                raise unknown(f"frame {link!r} is not a link of {source}", link, self.links)

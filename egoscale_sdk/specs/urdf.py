@@ -33,6 +33,8 @@ def parse_urdf(text: str, *, source: str = "URDF") -> KinematicTree:
         raise SpecError("has XML entities or a DTD; a URDF needs neither", where=source) from None
     except Exception as error:
         raise SpecError(f"is not well-formed XML: {error}", where=source) from None
+    if robot.tag != "robot":
+        raise SpecError(f"is not a URDF: its root is <{robot.tag}>, not <robot>", where=source)
     elements = [element for element in robot if element.tag == "joint"]
     if len(elements) > MAX_JOINTS:
         raise SpecError(f"{len(elements)} joints; at most {MAX_JOINTS} are read", where=source)
@@ -41,7 +43,11 @@ def parse_urdf(text: str, *, source: str = "URDF") -> KinematicTree:
     try:
         return KinematicTree(root=_root(links, joints, source), joints=joints)
     except ValidationError as error:
-        raise SpecError(error.errors()[0]["msg"].removeprefix("Value error, "), where=source) from None
+        raise SpecError(_message(error), where=source) from None
+
+
+def _message(error: ValidationError | ValueError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else str(error)
 
 
 def _root(links: list[str], joints: tuple[TreeJoint, ...], source: str) -> str:
@@ -73,13 +79,14 @@ def _joint(element: Element, source: str) -> TreeJoint:
             mimic=None if mimic is None else _mimic(mimic),
         )
     except (ValidationError, ValueError) as error:
-        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise SpecError(message, where=where) from None
+        raise SpecError(_message(error), where=where) from None
 
 
 def _link(element: Element, tag: str) -> str:
     child = element.find(tag)
-    return "" if child is None else child.get("link", "")
+    if child is None or not child.get("link"):
+        raise ValueError(f"has no <{tag} link=...>")
+    return child.get("link", "")
 
 
 def _vector(element: Element | None, key: str, default: Vec3) -> Vec3:
