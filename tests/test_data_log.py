@@ -230,9 +230,9 @@ def append_each(path, keys):
 
 
 def test_two_writers_lose_no_episode_and_double_none(path):
-    mine = [f"mine{n}" for n in range(10)]
-    yours = [f"yours{n}" for n in range(10)]
-    shared_keys = [f"both{n}" for n in range(10)]
+    mine = [f"mine{n}" for n in range(6)]
+    yours = [f"yours{n}" for n in range(6)]
+    shared_keys = [f"both{n}" for n in range(6)]
     interleaved = [[key for pair in zip(own, shared_keys, strict=True) for key in pair] for own in (mine, yours)]
     children = [multiprocessing.get_context("fork").Process(target=append_each, args=(path, i)) for i in interleaved]
     for child in children:

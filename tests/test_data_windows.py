@@ -105,7 +105,7 @@ def recordings(draw):
     return seed, rows, time_ns, masks, map_id
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(recordings(), st.sampled_from([1 / 30, 0.02, 0.1]), st.booleans())
 def test_chunks_equal_the_literal_reference(recording, dt, robot):
     seed, rows, time_ns, masks, map_id = recording
