@@ -1,17 +1,19 @@
 """What holds for every embodiment in ``egoscale-embodiments``, whoever wrote it; and their golden digests."""
 
+import functools
 import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import torch
 
 from egoscale_sdk.kinematics import SpecEmbodiment
-from egoscale_sdk.specs import action_fingerprint, load_embodiment, safety_digest
+from egoscale_sdk.specs import EmbodimentSpec, action_fingerprint, load_embodiment, safety_digest
 
 torch.set_num_threads(1)
 PROJECT = Path(__file__).resolve().parents[1]
@@ -89,15 +91,106 @@ def test_kinematics_are_finite_and_rigid_at_the_neutral_pose(name):
     torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3, dtype=torch.float64).expand_as(rotation))
 
 
-@each_limb
-def test_fixed_figures_say_where_they_come_from(name, limb):
-    assert limb.provenance or any("hands" in item.fields or "arms" in item.fields for item in SPECS[name].provenance)
+NAMING = ("name", "joint", "link", "device", "role", "side")
+
+
+def fields(value, path=()):
+    """Every text or number: its dotted path, as provenance names it, and whether it is a number."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key != "provenance":
+                yield from fields(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            keys = [key for key in NAMING if isinstance(item, dict) and key in item]
+            yield from fields(item, (*path, item[keys[0]] if keys else str(index)))
+    elif value is not None:
+        yield ".".join(path), isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def globs(table):
+    return [glob for item in table["provenance"] for glob in item["fields"].split(", ")]
+
+
+def names(glob, path):
+    return fnmatchcase(path, glob) or fnmatchcase(path, f"{glob}.*")
 
 
 @each
-def test_wires_name_existing_joints(name):
-    known = {joint.name for joint in SPECS[name].joints}
-    assert {joint.joint for wire in SPECS[name].wires for joint in wire.joints} <= known
+def test_every_figure_says_where_it_comes_from_and_every_source_has_one(name):
+    spec = SPECS[name].model_dump(mode="json")
+    own = globs(spec)
+    for group in ("hands", "arms"):
+        for limb in spec[group]:
+            for path, figure in fields(limb):
+                above = f"{group}.{limb['side']}.{path}"
+                covered = any(names(glob, path) for glob in globs(limb)) or any(names(glob, above) for glob in own)
+                assert covered or not figure, above
+            unused = [glob for glob in globs(limb) if not any(names(glob, path) for path, _ in fields(limb))]
+            assert not unused
+    for path, figure in fields({key: item for key, item in spec.items() if key not in ("hands", "arms")}):
+        assert any(names(glob, path) for glob in own) or not figure, path
+    assert [glob for glob in own if not any(names(glob, path) for path, _ in fields(spec))] == []
+
+
+MEANING, SAFETY, NEITHER = {"meaning"}, {"safety"}, set()
+CHANGES = {  # on the body that has everything: hands on calibrated arms
+    "title": ("something else", NEITHER),
+    "license": ("something else", NEITHER),
+    "aliases": (["acme/other@1"], NEITHER),
+    "provenance": ([], NEITHER),
+    "sensors": ([], NEITHER),
+    "wires": ([], NEITHER),
+    "base_frame": ("elsewhere", MEANING),
+    "action.wrist": ("commanded", MEANING),
+    "control.rate_hz": (77.0, SAFETY),
+    "control.wrist_speed_m_s": (0.1, SAFETY),
+    "arms.0.T_tip_root.xyz_m.0": (0.01, NEITHER),
+    "arms.0.mount_calibrated": (True, NEITHER),
+    "arms.0.provenance": ([], NEITHER),
+    "arms.0.urdf": ("another/place.urdf", NEITHER),
+    "arms.0.joints.3.upper_rad": (0.3, SAFETY),
+    "arms.0.joints.3.velocity_rad_s": (0.1, SAFETY),
+    "arms.0.tree.joints.1.xyz_m.0": (0.123, MEANING),
+    "arms.0.base": ("left_arm_link1", MEANING),
+    "hands.1.provenance": ([], NEITHER),
+    "hands.1.bodies": ([], NEITHER),
+    "hands.1.dynamics": ([], NEITHER),
+    "hands.1.mass_kg": (9.0, NEITHER),
+    "hands.1.fingers": ([], NEITHER),
+    "hands.1.open_pose": ([], NEITHER),
+    "hands.1.mirror_signs": ([], NEITHER),
+    "hands.1.joints.2.lower_rad": (-0.1, SAFETY),
+    "hands.1.joints.2.effort_nm": (0.1, SAFETY),
+    "hands.1.joints.2.acceleration_rad_s2": (1.0, SAFETY),
+    "hands.1.T_root_wrist.xyz_m.2": (0.01, MEANING),
+    "hands.1.tree.joints.4.axis": ([1.0, 0.0, 0.0], MEANING),
+    "hands.1.hand_space.id": ("acme/wave@2", MEANING),
+    "hands.1.hand_space.columns.0.name": ("other", MEANING),
+}
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_what_changes_which_digest(path):
+    before, table = SPECS["sharpa_r1pro_wave"], SPECS["sharpa_r1pro_wave"].model_dump(mode="json")
+    *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    holder = functools.reduce(lambda value, key: value[key], above, table)
+    value, expected = CHANGES[path]
+    assert holder[last] != value
+    holder[last] = value
+    after = EmbodimentSpec.model_validate(table)
+    changed = {"meaning"} if action_fingerprint(after) != action_fingerprint(before) else set()
+    changed |= {"safety"} if safety_digest(after) != safety_digest(before) else set()
+    assert changed == expected
+
+
+def test_the_order_of_joints_is_meaning_and_no_matter_of_safety():
+    spec = SPECS["unitree_g1_dex3"]
+    hand = spec.hand("right")
+    swapped = hand.model_copy(update={"joints": (*hand.joints[:5], hand.joints[6], hand.joints[5])})
+    other = spec.model_copy(update={"hands": (spec.hand("left"), swapped)})
+    assert action_fingerprint(other) != action_fingerprint(spec)
+    assert safety_digest(other) == safety_digest(spec)
 
 
 @pytest.mark.slow
