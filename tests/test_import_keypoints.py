@@ -397,6 +397,7 @@ def test_a_video_outside_the_folder_is_not_opened(imports, tmp_path):
         (("--embodiment", "sharpa/wave"), "reads the hands of people"),
         (("--embodiment", "human/hads"), "human/hands"),
         (("--image-size", "12"), "image-size"),
+        (("--image-size", "0", "9"), "--image-size: Input should be greater than 0"),
         (("--lay", "x"), "--lay"),
     ],
 )

@@ -101,6 +101,7 @@ def parse_and_call(function: Callable[..., Any], argv: list[str], *, prog: str) 
         SystemExit: help was asked for and printed.
     """
     import tyro
+    from pydantic import ValidationError
 
     _refuse_repeated(argv)
     complaint = io.StringIO()
@@ -117,6 +118,9 @@ def parse_and_call(function: Callable[..., Any], argv: list[str], *, prog: str) 
         if stop.code:
             raise UsageError(_one_line(complaint.getvalue()) or f"see: {prog} --help") from None
         raise
+    except ValidationError as error:  # of a model whose fields are flags
+        first = error.errors()[0]
+        raise UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
     return call()
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from egoscale_sdk.data.declare import declare
 from egoscale_sdk.data.importers.aria_mps import HandsFile, MpsFiles, device_poses, find_files, is_mps, read_hands
 from egoscale_sdk.data.importers.aria_vrs import VrsFile
+from egoscale_sdk.data.importers.images import camera_stream
 from egoscale_sdk.data.importers.people import (
     RAW,
     Context,
@@ -34,7 +35,7 @@ from egoscale_sdk.data.importers.sources import (
 from egoscale_sdk.geometry import Floats
 from egoscale_sdk.hands import to_canonical
 from egoscale_sdk.interfaces import Episode, Importer, Recording
-from egoscale_sdk.specs import CameraStream, EmbodimentSpec, Provider
+from egoscale_sdk.specs import EmbodimentSpec, Provider
 
 _LAYOUT = "aria"
 _THUMB = "Aria tracks no thumb CMC: keypoint 1 is estimated"
@@ -77,7 +78,7 @@ def _open_vrs(source: str, spec: EmbodimentSpec, provider: Provider, options: Ar
         spec,
         provider,
         fps=_rate(first.hand_times()),
-        cameras=(_stream(first, camera, options),),
+        cameras=(camera_stream(camera, first.image_size(), options.image_size),),
         raw=RAW,
         importer=AriaImporter.name,
         source=Path(source).name,
@@ -123,7 +124,7 @@ def _open_mps(source: str, spec: EmbodimentSpec, provider: Provider, options: Ar
         provider,
         fps=_rate(hands.time_ns),
         wrist_source=("tracker" if files.kind == "wrist" else "keypoints") if placed else "none",
-        cameras=() if vrs is None else (_stream(vrs, camera, options),),
+        cameras=() if vrs is None else (camera_stream(camera, vrs.image_size(), options.image_size),),
         raw=RAW,
         importer=AriaImporter.name,
         source=Path(source).name,
@@ -164,12 +165,6 @@ def _context(options: AriaOptions, rows: int, vrs: VrsFile | None, camera: str) 
         language=task_span(options.task, rows),
         labels={"task": options.task} if options.task else {},
     )
-
-
-def _stream(vrs: VrsFile, camera: str, options: AriaOptions) -> CameraStream:
-    native = vrs.image_size()
-    height, width = options.image_size or native
-    return CameraStream(name=camera, height_px=height, width_px=width, native=(height, width) == native)
 
 
 def _rate(time_ns: np.ndarray) -> float:

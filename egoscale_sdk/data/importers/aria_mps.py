@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.data.importers.placement import span
 from egoscale_sdk.data.importers.sources import existing
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.data.importers.trajectory import poses_at
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats, make_pose, quat_xyzw_to_wxyz, rotation_from_quaternion
@@ -163,7 +164,7 @@ class _Columns:
             with path.open(newline="", encoding="utf-8") as file:
                 self._header = next(csv.reader(file), [])
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"is no readable CSV: {error}", where=str(path)) from None
+            raise DataError(f"is no readable CSV: {one_line(error)}", where=str(path)) from None
 
     def has(self, template: str) -> bool:
         """Tell whether the columns of ``template`` are there."""
@@ -178,7 +179,7 @@ class _Columns:
         try:
             values = np.loadtxt(self.path, delimiter=",", skiprows=1, usecols=self._find(names), ndmin=2)
         except ValueError as error:
-            raise DataError(f"is damaged or truncated: {error}", where=str(self.path)) from None
+            raise DataError(f"is damaged or truncated: {one_line(error)}", where=str(self.path)) from None
         if not len(values) or not np.isfinite(values).all():
             raise DataError("has no rows, or numbers that are not finite", where=f"{self.path}:{names[0]}")
         return values

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from egoscale_sdk.data.declare import declare
 from egoscale_sdk.data.importers.egodex_file import FPS, EgoDexFile
-from egoscale_sdk.data.importers.images import video_jpegs, video_rate, video_size
+from egoscale_sdk.data.importers.images import camera_stream, video_jpegs, video_rate, video_size
 from egoscale_sdk.data.importers.people import RAW, Context, HandTrack, people_episode, without_frozen
 from egoscale_sdk.data.importers.sources import (
     HUMAN,
@@ -72,11 +72,7 @@ def _declare(file: Path, spec: EmbodimentSpec, provider: Provider, options: EgoD
     EgoDexFile(file).close()
     cameras: tuple[CameraStream, ...] = ()
     if not options.skip_images:
-        native = video_size(_video(file), EXTRA)
-        height, width = options.image_size or native
-        cameras = (
-            CameraStream(name=head_camera(spec), height_px=height, width_px=width, native=(height, width) == native),
-        )
+        cameras = (camera_stream(head_camera(spec), video_size(_video(file), EXTRA), options.image_size),)
     return declare(
         spec,
         provider,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.data.importers.trajectory import check_rigid
 from egoscale_sdk.errors import DataError, require_extra
 from egoscale_sdk.geometry import Floats
@@ -37,11 +40,9 @@ class EgoDexFile:
         import h5py
 
         self.path = path
-        try:
+        with _damage(str(path)):
             self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise DataError(f"is no readable HDF5 file, perhaps truncated: {error}", where=str(path)) from None
-        if "transforms" not in self._file:
+        if not self._has("transforms"):
             self.close()
             raise DataError("has no group /transforms", where=str(path))
 
@@ -65,7 +66,7 @@ class EgoDexFile:
         rows = len(self.camera_pose())
         transforms = np.stack([self._array(f"/transforms/{name}", (rows, 4, 4)) for name in names], axis=1)
         conf = np.ones((rows, len(names)))
-        if "confidences" in self._file:
+        if self._has("confidences"):
             conf = np.stack([self._array(f"/confidences/{name}", (rows,)) for name in names], axis=1)
         if not np.isfinite(conf).all() or conf.max(initial=0) > 1 + 1e-6:
             raise DataError("confidences do not lie in [0, 1]", where=f"{self.path}:/confidences")
@@ -81,20 +82,22 @@ class EgoDexFile:
 
     def intrinsics(self) -> Floats | None:
         """Read the camera matrix (3, 3) of the video's own size, if it is stored."""
-        return self._array("/camera/intrinsic", (3, 3)) if "camera/intrinsic" in self._file else None
+        return self._array("/camera/intrinsic", (3, 3)) if self._has("camera/intrinsic") else None
 
     def words(self) -> Words:
         """Read instruction and labels, under newer or older attribute names.
 
         A reversible task has two descriptions; older files do not say which one holds, so none is taken there.
         """
-        values = {name: _text(value) for name, value in self._file.attrs.items()}
+        with _damage(f"{self.path}: attributes"):
+            attributes = dict(self._file.attrs.items())
+        values = {name: _text(value) for name, value in attributes.items()}
         first = values.get("llm_description", values.get("description", ""))
         second = values.get("llm_description2", values.get("description2", ""))
         reversible = values.get("llm_type", values.get("type", "")) == "reversible"
         which = values.get("which_llm_description", "" if reversible and second else "1")
         instruction = {"1": first, "2": second}.get(which, "")
-        objects = _list(self._file.attrs.get("llm_objects", self._file.attrs.get("object")))
+        objects = _list(attributes.get("llm_objects", attributes.get("object")))
         labels: dict[str, Any] = {
             "category": values.get("task") or self.path.resolve().parent.name,
             "scene": values.get("environment", ""),
@@ -103,17 +106,28 @@ class EgoDexFile:
         }
         return Words(instruction, {name: value for name, value in labels.items() if value})
 
+    def _has(self, name: str) -> bool:
+        with _damage(f"{self.path}:{name}"):
+            return name in self._file
+
     def _array(self, name: str, shape: tuple[int, ...] | None) -> Floats:
         where = f"{self.path}:{name}"
-        if name not in self._file:
+        if not self._has(name):
             raise DataError("is missing", where=where)
-        try:
+        with _damage(where):
             values = np.asarray(self._file[name][()], np.float64)
-        except (OSError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"is damaged: {error}", where=where) from None
         if shape is not None and values.shape != shape:
             raise DataError(f"has shape {values.shape}, expected is {shape}", where=where)
         return values
+
+
+@contextmanager
+def _damage(where: str) -> Iterator[None]:
+    """Turn what h5py raises for a damaged file into one line."""
+    try:
+        yield
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        raise DataError(f"is no readable HDF5, perhaps truncated: {one_line(error)}", where=where) from None
 
 
 def _text(value: Any) -> str:

@@ -9,13 +9,29 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from egoscale_sdk.data.images import resize_area
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError, require_extra
+from egoscale_sdk.specs import CameraStream
 
 QUALITY = 85
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+
+def camera_stream(name: str, native: Size, asked: Size | None, mount: str = "head") -> CameraStream:
+    """Declare a camera whose pictures are stored at ``asked``, or at their ``native`` size.
+
+    Raises:
+        DataError: the source gives it a name or a size that no dataset can have.
+    """
+    height, width = asked or native
+    try:
+        return CameraStream(name=name, height_px=height, width_px=width, mount=mount, native=(height, width) == native)
+    except ValidationError as error:
+        raise DataError(f"{error.errors()[0]['msg']}: {height}x{width}", where=f"camera {name!r}") from None
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], size: Size | None = None) -> bytes:
@@ -38,7 +54,7 @@ def jpeg_size(jpeg: bytes, where: str) -> Size:
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
     except ValueError as error:
-        raise DataError(f"is not a JPEG image: {error}", where=where) from None
+        raise DataError(f"is not a JPEG image: {one_line(error)}", where=where) from None
     return int(height), int(width)
 
 
@@ -57,7 +73,7 @@ def as_jpeg(data: bytes, size: Size | None, where: str) -> bytes:
     try:
         return encode_jpeg(simplejpeg.decode_jpeg(data, colorspace="RGB"), size)
     except ValueError as error:
-        raise DataError(f"JPEG image is damaged: {error}", where=where) from None
+        raise DataError(f"JPEG image is damaged: {one_line(error)}", where=where) from None
 
 
 def image_size(data: bytes, where: str) -> Size:
@@ -112,8 +128,8 @@ def _frames(stream: Any, path: Path, size: Size | None) -> Iterator[NDArray[np.u
     try:
         for frame in stream.container.decode(stream):
             yield frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
-    except av.FFmpegError as error:
-        raise DataError(f"video is damaged or truncated: {error.strerror}", where=str(path)) from None
+    except (av.FFmpegError, ValueError) as error:
+        raise DataError(f"video is damaged or truncated: {one_line(error)}", where=str(path)) from None
 
 
 class _Video:
@@ -130,12 +146,13 @@ class _Video:
             raise DataError("video file is missing", where=str(self.path))
         try:
             self.container = av.open(str(self.path))
-        except av.FFmpegError as error:
-            raise DataError(f"is no video, or is truncated: {error.strerror}", where=str(self.path)) from None
-        if not self.container.streams.video:
+        except (av.FFmpegError, ValueError) as error:
+            raise DataError(f"is no video, or is truncated: {one_line(error)}", where=str(self.path)) from None
+        streams = self.container.streams.video
+        if not streams or streams[0].codec_context is None or not streams[0].height or not streams[0].width:
             self.container.close()
-            raise DataError("has no video stream", where=str(self.path))
-        return self.container.streams.video[0]
+            raise DataError("has no video stream that can be decoded", where=str(self.path))
+        return streams[0]
 
     def __exit__(self, *exc: object) -> None:
         self.container.close()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data.importers.keypoint_table import EpisodeFacts, KeypointTable
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats
 from egoscale_sdk.hands import layout_named
@@ -83,7 +84,7 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"is no readable CSV: {error}", where=str(path)) from None
+        raise DataError(f"is no readable CSV: {one_line(error)}", where=str(path)) from None
     if not rows:
         raise DataError("has no rows", where=str(path))
     for number, row in _lines(rows):

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data.importers.exchange import KeypointFrame
-from egoscale_sdk.data.importers.images import as_jpeg, jpeg_size, video_jpegs, video_size
+from egoscale_sdk.data.importers.images import as_jpeg, camera_stream, jpeg_size, video_jpegs, video_size
 from egoscale_sdk.data.importers.keypoint_csv import read_csv
 from egoscale_sdk.data.importers.keypoint_options import KeypointsOptions
 from egoscale_sdk.data.importers.keypoint_table import Bools, EpisodeFacts, KeypointTable, parse_facts, read_npz
 from egoscale_sdk.data.importers.people import Context, HandTrack, people_episode, without_frozen
 from egoscale_sdk.data.importers.placement import Placement, find_trajectory, place
 from egoscale_sdk.data.importers.sources import source_key, task_span
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats, quaternion_from_rotation, rotation_from_quaternion
 from egoscale_sdk.hands import layout_named, to_canonical
@@ -76,10 +77,7 @@ class KeypointSource:
     def cameras(self) -> tuple[CameraStream, ...]:
         """The camera with its stored size, if there are pictures."""
         native = self._native_size()
-        if native is None:
-            return ()
-        height, width = self.options.image_size or native
-        return (CameraStream(name=self.camera, height_px=height, width_px=width, native=(height, width) == native),)
+        return () if native is None else (camera_stream(self.camera, native, self.options.image_size),)
 
     def assumptions(self) -> tuple[str, ...]:
         """What was taken for true, in words."""
@@ -217,7 +215,7 @@ def _facts_beside(file: Path) -> EpisodeFacts:
     try:
         return parse_facts(json.loads(path.read_text("utf-8")), str(path))
     except ValueError as error:
-        raise DataError(f"is not valid JSON: {error}", where=str(path)) from None
+        raise DataError(f"is not valid JSON: {one_line(error)}", where=str(path)) from None
 
 
 def _merged(own: EpisodeFacts, beside: EpisodeFacts) -> EpisodeFacts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue, ValidationError
 
 from egoscale_sdk.data.importers.exchange import LABELS, KeypointFrame, ScaleStatus
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats
 from egoscale_sdk.specs import Strict
@@ -22,6 +25,8 @@ Bools = NDArray[np.bool_]
 SideChoice = Literal["left", "right", "both"]
 Row3 = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 MAX_UNPACKED_BYTES = 4 * 2**30
+# What numpy and zipfile raise for a damaged archive.
+_DAMAGE = (OSError, ValueError, EOFError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 class Caption(Strict):
@@ -125,8 +130,8 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
             raise DataError(f"unpacks to {unpacked} bytes; at most {MAX_UNPACKED_BYTES} are read", where=str(path))
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"is no readable NPZ of plain arrays: {error}", where=str(path)) from None
+    except _DAMAGE as error:
+        raise DataError(f"is no readable NPZ of plain arrays: {one_line(error)}", where=str(path)) from None
 
 
 def _two_hands(points: NDArray[Any], where: str) -> tuple[Floats, bool]:

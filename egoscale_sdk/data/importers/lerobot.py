@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from egoscale_sdk.data.declare import declare
-from egoscale_sdk.data.importers.images import Size, as_jpeg, image_size, video_jpegs, video_size
+from egoscale_sdk.data.importers.images import Size, as_jpeg, camera_stream, image_size, video_jpegs, video_size
 from egoscale_sdk.data.importers.lerobot_meta import EpisodeInfo, LeRobotFolder, open_lerobot
 from egoscale_sdk.data.importers.lerobot_table import LeRobotTable
 from egoscale_sdk.data.importers.people import check_times
@@ -149,10 +149,8 @@ class _Robot:
         return any(self.folder.video_file(e.episode_index, feature).is_file() for e in self.folder.episodes)
 
     def _stream(self, feature: str, name: str) -> CameraStream:
-        native = self._native_size(feature)
-        height, width = self.options.image_size or native
         mount = next((camera.mount for camera in self.spec.cameras if camera.name == name), "unknown")
-        return CameraStream(name=name, height_px=height, width_px=width, mount=mount, native=(height, width) == native)
+        return camera_stream(name, self._native_size(feature), self.options.image_size, mount)
 
     def _native_size(self, feature: str) -> Size:
         """Size of the first picture that can be read; the size in info.json is not always true."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 
 
@@ -23,8 +24,11 @@ class LeRobotTable:
             raise DataError("file is missing", where=str(path))
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"is no readable parquet file, perhaps truncated: {error}", where=str(path)) from None
+            self._names = list(self._file.schema_arrow.names)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DataError(
+                f"is no readable parquet file, perhaps truncated: {one_line(error)}", where=str(path)
+            ) from None
         self.rows = int(self._file.metadata.num_rows)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
@@ -46,10 +50,9 @@ class LeRobotTable:
     def _column(self, name: str) -> Any:
         import pyarrow as pa
 
-        if name not in self._file.schema_arrow.names:
-            allowed = self._file.schema_arrow.names
-            raise DataError(f"has no column {name!r}", where=str(self.path), allowed=allowed)
+        if name not in self._names:
+            raise DataError(f"has no column {name!r}", where=str(self.path), allowed=self._names)
         try:
             return self._file.read([name]).column(name)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"is damaged: {error}", where=f"{self.path}:{name}") from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DataError(f"is damaged: {one_line(error)}", where=f"{self.path}:{name}") from None

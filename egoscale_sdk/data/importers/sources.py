@@ -5,24 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from egoscale_sdk.data.importers.images import Size
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import Episode, LanguageSpan, Recording
 from egoscale_sdk.specs import DatasetDeclaration, EmbodimentSpec, Strict
 
 T = TypeVar("T")
 HUMAN = "human/hands"
+Pixels = Annotated[int, Field(gt=0, le=8192)]
 _HEAD_BYTES = 2**16
 
 
 class ImportOptions(Strict):
     """Flags that every importer has."""
 
-    image_size: Size | None = Field(default=None, description="Height and width to store images at; native if unset.")
+    image_size: tuple[Pixels, Pixels] | None = Field(
+        default=None, description="Height and width to store images at; native if unset."
+    )
     licence: str = Field(default="", description="Licence of the recording, kept in the declaration.")
 
 

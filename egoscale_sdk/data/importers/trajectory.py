@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats, interpolate_poses, make_pose, quat_xyzw_to_wxyz, rotation_from_quaternion
 
@@ -46,7 +47,7 @@ def read_trajectory(path: Path) -> Trajectory:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"trajectory cannot be read: {error}", where=str(path)) from None
+        raise DataError(f"trajectory cannot be read: {one_line(error)}", where=str(path)) from None
     match = _SCALE.search(text)
     scale = match[1].lower() if match else ""
     if scale and scale not in SCALES:
