@@ -130,7 +130,8 @@ def rot6d_from_rotation(rotation: ArrayLike) -> Floats:
 def rotation_from_rot6d(rot6d: ArrayLike) -> Floats:
     """Rotation ``(*b, 3, 3)`` of any ``(*b, 6)`` by Gram-Schmidt on its two rows.
 
-    Rows that span no plane (zeros of a masked wrist, parallel rows) give the identity, never NaN.
+    Rows that span no plane (zeros of a masked wrist, parallel rows) give the identity. Rows with a value that is no
+    finite number give NaN: it must not pass for a rotation.
     """
     d = _floats(rot6d)
     first, second = d[..., :3], d[..., 3:]
@@ -138,7 +139,9 @@ def rotation_from_rot6d(rot6d: ArrayLike) -> Floats:
     y = _unit(second - (x * second).sum(-1, keepdims=True) * x)
     R = np.stack([x, y, np.cross(x, y)], axis=-2)
     spans = (np.linalg.norm(x, axis=-1) > 0.5) & (np.linalg.norm(y, axis=-1) > 0.5)
-    return np.where(spans[..., None, None], R, np.eye(3, dtype=d.dtype))
+    R = np.where(spans[..., None, None], R, np.eye(3, dtype=d.dtype))
+    known = np.isfinite(d).all(-1, keepdims=True)[..., None]
+    return np.where(known, R, d.dtype.type(np.nan))
 
 
 def vec9_from_pose(pose: ArrayLike) -> Floats:

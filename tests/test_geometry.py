@@ -117,6 +117,17 @@ def test_degenerate_rot6d_is_the_identity():
         np.testing.assert_array_equal(geometry.rotation_from_rot6d(rows), np.eye(3))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rot6d_that_is_no_number_never_passes_for_a_rotation(bad):
+    good = np.array([1.0, 0, 0, 0, 1, 0])
+    for column in range(6):
+        rot6d = np.stack([good, np.where(np.arange(6) == column, bad, good)])
+        R = geometry.rotation_from_rot6d(rot6d)
+        np.testing.assert_array_equal(R[0], np.eye(3))
+        assert np.isnan(R[1]).all()
+        assert not np.isfinite(geometry.pose_from_vec9([0.1, 0.2, 0.3, *rot6d[1]])).all()
+
+
 @given(seeds)
 def test_vec9_round_trip(seed):
     T = poses(seed, 2, 3)

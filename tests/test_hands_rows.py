@@ -64,3 +64,10 @@ def test_a_lost_camera_an_absent_hand_and_a_bad_keypoint_mask_only_themselves(ta
     columns = np.repeat(rows.valid.astype(bool), [9, 9, 63, 63], axis=1)
     np.testing.assert_array_equal(rows.action, np.where(columns, expected.action, 0))
     assert np.isfinite(rows.keypoints).all()
+
+
+def test_no_frames_give_no_rows():
+    rows = hand_rows(np.zeros((0, 2, 21, 3)), np.zeros((0, 2)), np.zeros((0, 4, 4)))
+    assert rows.action.shape == (0, 144)
+    assert rows.valid.shape == (0, 4)
+    assert rows.keypoints.shape == keypoints_from_rows(rows.action).shape == (0, 2, 21, 3)

@@ -51,10 +51,11 @@ def hand_rows(keypoints: ArrayLike, present: ArrayLike, camera_pose: ArrayLike |
     wrist_valid = hand_valid & known[:, None]
     return HandRows(
         action=np.concatenate(
-            [_masked(vec9_from_pose(pose @ H), wrist_valid), _masked(local.reshape(len(p), 2, -1), hand_valid)], axis=1
+            [_masked(vec9_from_pose(pose @ H), wrist_valid), _masked(local.reshape(len(p), 2, _HAND_DIM), hand_valid)],
+            axis=1,
         ),
         valid=np.concatenate([wrist_valid, hand_valid], axis=1).astype(np.uint8),
-        keypoints=_masked(transform_points(pose, p).reshape(len(p), 2, -1), wrist_valid).reshape(p.shape),
+        keypoints=_masked(transform_points(pose, p).reshape(len(p), 2, _HAND_DIM), wrist_valid).reshape(p.shape),
     )
 
 
@@ -67,4 +68,4 @@ def keypoints_from_rows(action: ArrayLike) -> Floats:
 
 def _masked(values: Floats, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Columns ``(T, 2, C)`` as ``(T, 2 C)`` float32, zero where invalid."""
-    return np.where(valid[..., None], values, 0).astype(np.float32).reshape(len(values), -1)
+    return np.where(valid[..., None], values, 0).astype(np.float32).reshape(len(values), 2 * values.shape[-1])
