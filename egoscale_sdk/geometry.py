@@ -140,7 +140,7 @@ def rotation_from_rot6d(rot6d: ArrayLike) -> Floats:
     R = np.stack([x, y, np.cross(x, y)], axis=-2)
     spans = (np.linalg.norm(x, axis=-1) > 0.5) & (np.linalg.norm(y, axis=-1) > 0.5)
     R = np.where(spans[..., None, None], R, np.eye(3, dtype=d.dtype))
-    known = np.isfinite(d).all(-1, keepdims=True)[..., None]
+    known = np.isfinite(d)[..., None].all(-2, keepdims=True)  # (*b, 1, 1)
     return np.where(known, R, d.dtype.type(np.nan))
 
 
