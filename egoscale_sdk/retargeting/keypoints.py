@@ -11,8 +11,7 @@ from torch import Tensor
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.hands.wrist import keypoints_in_wrist, wrist_frame
 from egoscale_sdk.kinematics import ForwardKinematics
-from egoscale_sdk.retargeting.bounds import inward_float32
-from egoscale_sdk.retargeting.clips import ClipRetargeter, open_pose
+from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
 from egoscale_sdk.retargeting.smoothing import bridge, smooth
 from egoscale_sdk.retargeting.solver import Prior, Problem, residuals, solve
 from egoscale_sdk.retargeting.targets import Targets, make_targets, term_table
@@ -38,7 +37,7 @@ class KeypointRetargeter(ClipRetargeter):
         super().__init__(hand)
         if hand.tree is None or all(len(finger.frames) < 2 for finger in hand.fingers):
             raise SpecError(
-                f"the {hand.side} hand of space {hand.hand_space.id} has no finger of two frames to follow keypoints with",
+                f"the {hand.side} hand of space {hand.hand_space.id} has no finger of two frames to follow",
                 hint="fill 'fingers' in its hand file",
             )
         self.iterations, self.rounds, self.smoothing = iterations, rounds, smoothing
@@ -86,7 +85,7 @@ class KeypointRetargeter(ClipRetargeter):
 
     @cached_property
     def _problem(self) -> Problem:
-        lower, upper = inward_float32(self.hand)
+        lower, upper = float32_limits(self.hand)
         R = torch.from_numpy(self.hand.T_root_wrist.matrix()[:3, :3])  # targets are in wrist axes, FK in the root's
         return Problem(
             positions=lambda q: self._kinematics(q)[..., :3, 3] @ R,
