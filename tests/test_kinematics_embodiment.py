@@ -91,6 +91,15 @@ def test_neutral_and_clamp_keep_the_limits():
     assert hand.clamp(torch.tensor([-9.0, 9.0])).tolist() == [-1.0, 1.0]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_clamped_values_keep_the_limits_as_written(dtype):
+    """0.1 and 1.9199 are no binary fractions: the nearest float32 of 1.9199 lies above it."""
+    hand = body(joints=[revolute("bend", lower_rad=-0.1, upper_rad=1.9199)])
+    low, high = hand.clamp(torch.tensor([[-9.0], [9.0]], dtype=dtype)).double()[:, 0].tolist()
+    assert -0.1 <= low < -0.09
+    assert 1.9 < high <= 1.9199
+
+
 def test_a_continuous_joint_has_no_limits():
     endless = KinematicTree(root="palm", joints=(joint("bend", "palm", "finger", kind="continuous"),))
     hand = body(joints=[{"name": "bend", "kind": "continuous"}], tree=endless)

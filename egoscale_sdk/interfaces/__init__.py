@@ -1,7 +1,7 @@
 """Interfaces: the few abstract classes that plugins implement."""
 
 from egoscale_sdk.interfaces.action_space import ActionSpace, Chunk
-from egoscale_sdk.interfaces.embodiment import Capability, Embodiment, Frame
+from egoscale_sdk.interfaces.embodiment import Capability, Embodiment, Frame, position_limits
 from egoscale_sdk.interfaces.importer import Episode, ImageStream, Importer, LanguageSpan, Recording
 from egoscale_sdk.interfaces.retargeter import Retargeter, RetargetResult
 from egoscale_sdk.interfaces.sensor import Driver, RobotCommand, RobotState, Sample, Sensor
@@ -24,4 +24,5 @@ __all__ = [
     "RobotState",
     "Sample",
     "Sensor",
+    "position_limits",
 ]

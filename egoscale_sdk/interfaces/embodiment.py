@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
-from egoscale_sdk.specs import EmbodimentSpec, Side
+from egoscale_sdk.specs import EmbodimentSpec, JointSpec, Side
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,11 +71,8 @@ class Embodiment(ABC):
         return q.clamp(min=lower, max=upper)
 
     def limits(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return lower and upper limits, each ``(J,)``, in the dtype and on the device of ``like``."""
-        big = 3.0e38
-        lower = [-big if joint.lower is None else joint.lower for joint in self.spec.joints]
-        upper = [big if joint.upper is None else joint.upper for joint in self.spec.joints]
-        return like.new_tensor(lower), like.new_tensor(upper)
+        """Return lower and upper limits, each ``(J,)``; see `position_limits`."""
+        return position_limits(self.spec.joints, like)
 
     def neutral(self, like: Tensor) -> Tensor:
         """Return the open pose of the hands with arms at zero (clamped), ``(J,)``."""
@@ -81,3 +80,22 @@ class Embodiment(ABC):
         for hand in self.spec.hands:
             values += list(hand.open_pose or [0.0] * len(hand.actuated))
         return self.clamp(like.new_tensor(values))
+
+
+def position_limits(joints: Iterable[JointSpec], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return lower and upper limits, each ``(J,)`` rad or m, in the dtype and on the device of ``like``.
+
+    What does not fit the dtype is rounded towards the inside, so that a clamped value never leaves the limits as they
+    are written. A continuous joint has -inf and inf.
+    """
+    found = list(joints)
+    lower = [-inf if joint.lower is None else joint.lower for joint in found]
+    upper = [inf if joint.upper is None else joint.upper for joint in found]
+    return -_rounded_down([-value for value in lower], like), _rounded_down(upper, like)
+
+
+def _rounded_down(values: list[float], like: Tensor) -> Tensor:
+    exact = like.double().new_tensor(values)
+    nearest = exact.to(like)
+    below = nearest.nextafter(nearest.new_tensor(-inf))
+    return nearest.where(nearest <= exact, below)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from egoscale_sdk.interfaces import Retargeter, RetargetResult
+from egoscale_sdk.interfaces import Retargeter, RetargetResult, position_limits
 from egoscale_sdk.specs import HandSpec
 
 FARTHEST_M = 1e6  # beyond it a coordinate is no measurement
@@ -50,6 +50,12 @@ class ClipRetargeter(Retargeter):
 def open_pose(hand: HandSpec) -> Tensor:
     """Return the hand's open pose ``(J,)``, float64; zero where the spec gives none."""
     return torch.tensor(hand.open_pose or (0.0,) * len(hand.actuated), dtype=torch.float64)
+
+
+def float32_limits(hand: HandSpec) -> tuple[Tensor, Tensor]:
+    """Return lower and upper limits ``(J,)``: float64, exact in float32, never wider than the spec's."""
+    lower, upper = position_limits(hand.actuated, torch.zeros(0, dtype=torch.float32))
+    return lower.double(), upper.double()
 
 
 def _finite(keypoints: Tensor, confidence: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
-from egoscale_sdk.retargeting.bounds import inward_float32
-from egoscale_sdk.retargeting.clips import ClipRetargeter
+from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits
 from egoscale_sdk.retargeting.smoothing import bridge
 from egoscale_sdk.specs import ApertureSpec, HandSpec
 
@@ -32,7 +31,7 @@ class GapRetargeter(ClipRetargeter):
         super().__init__(hand)
         if hand.aperture is None or len(hand.actuated) != 1:
             raise SpecError(f"hand space {hand.hand_space.id} declares no aperture of one joint")
-        lower, upper = inward_float32(hand)
+        lower, upper = float32_limits(hand)
         q = np.linspace(float(lower[0]), float(upper[0]), SAMPLES)
         widths = aperture_width(hand.aperture, q)
         self._q, self._width = (q, widths) if widths[0] < widths[-1] else (q[::-1], widths[::-1])
