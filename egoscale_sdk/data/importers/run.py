@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from egoscale_sdk.data.check import check_episode
 from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.importers.findings import Findings
 from egoscale_sdk.errors import DataError, DeclarationError, EgoscaleError
 from egoscale_sdk.interfaces import Episode, Recording
 from egoscale_sdk.progress import Progress, silent
@@ -17,7 +16,6 @@ from egoscale_sdk.specs import DatasetDeclaration
 
 COMMIT_EPISODES = 32
 COMMIT_BYTES = 256 * 2**20
-_SAME = 1e-6
 
 
 @dataclass
@@ -49,21 +47,21 @@ def import_recording(recording: Recording, destination: str | Path, *, progress:
         DataError: ``destination`` is something else than a dataset.
     """
     target = _Target(Path(destination), recording.declaration)
-    summary, shadows = ImportSummary(), _Shadows()
+    summary, findings = ImportSummary(), Findings()
     missing = [key for key in recording.keys if key not in target.keys]
     summary.present = len(recording.keys) - len(missing)
     batch: list[Episode] = []
     for done, (key, result) in enumerate(_read_all(recording, missing, target.declaration), 1):
         if isinstance(result, Episode):
             batch.append(result)
-            shadows.look(result, target.declaration)
+            findings.look(result, target.declaration)
         else:
             summary.failed[key] = str(result)
         if len(batch) >= COMMIT_EPISODES or _bytes(batch) >= COMMIT_BYTES:
             _commit(target, batch, summary)
         progress(done, len(missing), f"{summary.rows + sum(len(episode.time_ns) for episode in batch)} rows")
     _commit(target, batch, summary)
-    summary.findings += shadows.findings()
+    summary.findings += findings.texts()
     return summary
 
 
@@ -117,42 +115,6 @@ def _commit(target: _Target, batch: list[Episode], summary: ImportSummary) -> No
 
 def _bytes(batch: list[Episode]) -> int:
     return sum(len(jpeg) for episode in batch for stream in episode.images.values() for jpeg in stream.jpegs)
-
-
-class _Shadows:
-    """Finds actions that only repeat the measured state: no command was recorded, and none can be learned."""
-
-    def __init__(self) -> None:
-        self.episodes = 0
-        self.same: dict[tuple[str, str], int] = {}
-
-    def look(self, episode: Episode, declaration: DatasetDeclaration) -> None:
-        if episode.state is None:
-            return
-        self.episodes += 1
-        layout = declaration.native.layout
-        for group, columns in layout.blocks.items():
-            column = layout.groups.index(group)
-            known = episode.valid[:, column] > 0
-            if known.any():
-                kind = _shadow_of(episode.action[known, columns], episode.state[known, columns])
-                if kind:
-                    self.same[group, kind] = self.same.get((group, kind), 0) + 1
-
-    def findings(self) -> list[str]:
-        return [
-            f"the action of {group} equals {kind} in {count} of {self.episodes} episodes: it is no command"
-            for (group, kind), count in self.same.items()
-        ]
-
-
-def _shadow_of(action: np.ndarray, state: np.ndarray) -> str:
-    """Say which state an action repeats, if any; a hand that never moves is not counted."""
-    if not np.ptp(state, axis=0).any():
-        return ""
-    if np.abs(action - state).max() <= _SAME:
-        return "the measured state"
-    return "the next measured state" if len(state) > 1 and np.abs(action[:-1] - state[1:]).max() <= _SAME else ""
 
 
 def _words(value: object) -> str:
