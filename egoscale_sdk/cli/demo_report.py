@@ -16,7 +16,7 @@ from egoscale_sdk.viewer.figures import Skeleton, curves_figure, film_strip, han
 from egoscale_sdk.viewer.report import Report
 from egoscale_sdk.viewer.skeletons import human_skeleton, robot_skeleton
 
-MOMENTS = 4
+MOMENTS = 5
 
 
 def write_report(demo: Demo) -> Path:
@@ -53,7 +53,7 @@ def _hands(report: Report, demo: Demo) -> None:
     report.heading("The person's keypoints and the robot hands that follow them")
     picture = hands_figure(_hand_rows(demo))
     (demo.folder / "hands.png").write_bytes(base64.b64decode(picture.partition(",")[2]))
-    report.picture(picture, f"{MOMENTS} moments of one episode, all at the same scale, in the canonical wrist frame")
+    report.picture(picture, f"{MOMENTS} moments of one episode, left to right; one scale, in the canonical wrist frame")
 
 
 def _hand_rows(demo: Demo) -> list[list[Skeleton]]:
@@ -64,12 +64,12 @@ def _hand_rows(demo: Demo) -> list[list[Skeleton]]:
     block = dataset.declaration.native.layout.blocks["right_hand"]
     keypoints = rows.action[:, block].reshape(-1, 21, 3).astype(np.float64)
     moments = np.linspace(0, len(keypoints) - 1, MOMENTS).astype(int)
-    columns = [[human_skeleton(keypoints[moment], "person") for moment in moments]]
+    grid = [[human_skeleton(keypoints[moment], "person") for moment in moments]]
     for robot in demo.cast.robots:
         hand = host.spec(robot).hand("right")
         joints = host.retargeter(hand).retarget(torch.from_numpy(keypoints)).joints.numpy()
-        columns.append([robot_skeleton(hand, joints[moment], robot) for moment in moments])
-    return [list(row) for row in zip(*columns, strict=True)]
+        grid.append([robot_skeleton(hand, joints[moment], robot) for moment in moments])
+    return grid
 
 
 def _training(report: Report, demo: Demo) -> None:

@@ -65,7 +65,8 @@ def curves_figure(curves: dict[str, tuple[Floats, Floats]], ylabel: str) -> str:
 def film_strip(frames: Sequence[Floats], height_px: int = 120) -> str:
     """Lay RGB frames ``(h, w, 3)`` uint8 side by side, enlarged to a height; returns a PNG data URI."""
     plt = _pyplot()
-    strip = np.concatenate(list(frames), axis=1)
+    gap = np.full((frames[0].shape[0], 1, 3), 255, np.uint8)
+    strip = np.concatenate([part for frame in frames for part in (frame, gap)][:-1], axis=1)
     zoom = max(1, round(height_px / strip.shape[0]))
     strip = strip.repeat(zoom, axis=0).repeat(zoom, axis=1)
     buffer = io.BytesIO()
@@ -78,7 +79,7 @@ def _draw(axes: Any, skeleton: Skeleton) -> None:
         # columns: thumb side to the left, palm towards the viewer, fingers up
         axes.plot(-segment[:, 1], -segment[:, 0], segment[:, 2], color=colour, linewidth=3, solid_capstyle="round")
     axes.set(xlim=(-0.11, 0.11), ylim=(-0.11, 0.11), zlim=(-0.03, 0.19))
-    axes.set_box_aspect((1, 1, 1), zoom=1.5)
+    axes.set_box_aspect((1, 1, 1), zoom=1.3)
     axes.view_init(elev=18, azim=-62)
     axes.set_axis_off()
     axes.set_title(skeleton.title, fontsize=9, color=INK, y=0.98)
