@@ -52,4 +52,5 @@ def train(
     job = TrainingJob(recipe, tuple(data), out, init, holdout, tuple(changes), resume, allow_action_equals_state)
     with progress_bar("train", quiet=quiet) as progress:
         summary = run_training(job, progress, lambda text: say(text, quiet=quiet))
-    emit(summary.value, as_json=json, text=summary.text)
+    if summary.value:
+        emit(summary.value, as_json=json, text=summary.text)

@@ -143,24 +143,19 @@ class LoadedPolicy:
             ValueError: a shape is wrong.
         """
         entry = self.choose(embodiment)
-        outer = RowLayout.of(entry.spec.hand_spaces)
+        outer, inner = RowLayout.of(entry.spec.hand_spaces), entry.layout
         row = np.zeros(outer.dim) if state_row is None else np.asarray(state_row, np.float64)
         known = np.full(len(outer.groups), state_row is not None) if state_valid is None else np.asarray(state_valid)
         if row.shape != (outer.dim,) or known.shape != (len(outer.groups),):
-            raise ValueError(
-                f"{embodiment} has rows ({outer.dim},) and groups ({len(outer.groups)},), "
-                f"got {row.shape} and {known.shape}"
-            )
+            shapes = f"rows ({outer.dim},) and groups ({len(outer.groups)},), not {row.shape} and {known.shape}"
+            raise ValueError(f"{embodiment} has {shapes}")
         measured = {group for group, flag in zip(outer.groups, known.tolist(), strict=True) if flag}
-        blind = state_row is None
-        inner = entry.layout
-        places = np.concatenate([np.arange(outer.dim)[outer.blocks[group]] for group in inner.groups])
-        mask = np.repeat(_wanted(entry, measured, blind)[None], self.horizon, axis=0)
+        mask = np.repeat(_wanted(entry, measured, state_row is None)[None], self.horizon, axis=0)
         chunk = self._sample(self._observation(entry, images, row, measured, mask, prompt), samples, seed)
-        rows, commanded = np.repeat(row[None], self.horizon, axis=0), np.zeros((self.horizon, outer.dim), bool)
+        places = np.concatenate([np.arange(outer.dim)[outer.blocks[group]] for group in inner.groups])
         decoded = WristHandSpace(inner).decode(np.where(mask, chunk, 0), row[places])
-        rows[:, places] = np.where(mask, decoded, rows[:, places])
-        commanded[:, places] = mask
+        rows, commanded = np.repeat(row[None], self.horizon, axis=0), np.zeros((self.horizon, outer.dim), bool)
+        rows[:, places], commanded[:, places] = np.where(mask, decoded, rows[:, places]), mask
         return rows, commanded
 
     def _sample(self, group: GroupBatch, samples: int, seed: int) -> Floats:

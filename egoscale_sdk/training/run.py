@@ -38,7 +38,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class Summary:
-    """The result of a run: for scripts and for people."""
+    """The result of a run: for scripts and for people; empty in all processes but the first."""
 
     value: dict[str, Any]
     text: str
@@ -69,9 +69,10 @@ def run_training(job: TrainingJob, progress: Progress = silent, say: Callable[[s
     _explain(checkpoint, sources, say)
     trainer = Trainer(recipe, sources, checkpoint, out, progress)
     checkpoint = trainer.run()
+    if not trainer.is_main:
+        return Summary({}, "")
     report = evaluate(checkpoint, sources, recipe.evaluation, seed=recipe.training.seed, progress=progress)
-    if trainer.is_main:
-        (out / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
+    (out / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
     return _summary(checkpoint, out, report)
 
 
