@@ -61,6 +61,7 @@ def run(
     from egoscale_sdk.runtime.rollout import Task
     from egoscale_sdk.runtime.session import Session, Settings
 
+    torch.set_num_threads(1)  # a chunk of a small policy is done before a second thread has woken up
     settings = Settings(driver, dataset, action_set, embodiment or "", prompt, execute, samples)
     session = Session.open(checkpoint, settings, default_host())
     for note in session.notes:

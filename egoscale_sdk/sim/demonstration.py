@@ -75,7 +75,7 @@ def record(
     """Record one attempt, successful or not."""
     scene = draw_scene(rng, world)
     motion = plan_grasp(rng, scene, world)
-    commands = _engaged(world, operator.commands(motion.closure, rng))
+    commands = engaged(world, operator.commands(motion.closure, rng))
     cameras = _head_motion(rng, scene, len(commands)) if person else np.repeat(scene.camera[None], len(commands), 0)
     world.reset(scene.wrist, rest_pose(world.hand), scene.object_xy, cameras[0])
     check = LiftCheck()
@@ -94,7 +94,7 @@ def rest_pose(hand: HandSpec) -> Floats:
     return np.array(hand.open_pose or (0.0,) * len(hand.actuated))
 
 
-def _engaged(world: HandWorld, commands: Floats) -> Floats:
+def engaged(world: HandWorld, commands: Floats) -> Floats:
     """Let the commands take over from the rest pose gradually, as an operator's clutch does."""
     share = np.clip(np.arange(len(commands)) / (_ENGAGE_S * RATE_HZ), 0.0, 1.0)[:, None]
     rest = rest_pose(world.hand)
