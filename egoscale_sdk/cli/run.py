@@ -56,6 +56,8 @@ def run(
     """
     from pathlib import Path
 
+    import torch
+
     from egoscale_sdk.cli.console import emit, say
     from egoscale_sdk.host import default_host
     from egoscale_sdk.runtime.rollout import Task
