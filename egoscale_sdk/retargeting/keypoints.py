@@ -59,12 +59,13 @@ class KeypointRetargeter(ClipRetargeter):
         return q, self._residual(targets, q.to(torch.float64)), valid
 
     def _canonical(self, keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Bring keypoints to wrist axes; a frame whose palm or most of whose keypoints are missing has none."""
+        """Bring keypoints to the axes of the hand's root; a frame without palm or most keypoints is not valid."""
         wrist, known = wrist_frame(keypoints.numpy(), self.hand.side)
         palm = seen[:, [0, 5, 9, 17]].amin(-1) > 0
         valid = torch.from_numpy(np.asarray(known)) & palm & ((seen > 0).double().mean(-1) > 0.5)
-        local = torch.from_numpy(keypoints_in_wrist(keypoints.numpy(), wrist))
-        return torch.where(valid[:, None, None], local, 0.0), torch.where(valid[:, None], seen, 0.0), valid
+        turned = keypoints_in_wrist(keypoints.numpy(), wrist) @ self.hand.T_root_wrist.matrix()[:3, :3].T
+        local = torch.where(valid[:, None, None], torch.from_numpy(turned), 0.0)
+        return local, torch.where(valid[:, None], seen, 0.0), valid
 
     def _solve(self, targets: Targets, q: Tensor, prior: Prior, iterations: int) -> Tensor:
         parts = []
@@ -86,10 +87,9 @@ class KeypointRetargeter(ClipRetargeter):
     @cached_property
     def _problem(self) -> Problem:
         lower, upper = float32_limits(self.hand)
-        R = torch.from_numpy(self.hand.T_root_wrist.matrix()[:3, :3])  # targets are in wrist axes, FK in the root's
         return Problem(
-            positions=lambda q: self._kinematics(q)[..., :3, 3] @ R,
-            jacobian=lambda q: R.T @ self._kinematics.jacobian(q)[..., :3, :],
+            positions=lambda q: self._kinematics(q)[..., :3, 3],
+            jacobian=lambda q: self._kinematics.jacobian(q)[..., :3, :],
             terms=self.table.robot,
             lower=lower,
             upper=upper,

@@ -141,7 +141,7 @@ class Targets:
     """Per frame: where the terms want their vectors, and how much each counts.
 
     Attributes:
-        vectors: ``(N, R, 3)`` metres, in the canonical wrist axes.
+        vectors: ``(N, R, 3)`` metres, in the axes of the hand's root.
         weights: ``(N, R)``, 0 where keypoints are missing.
     """
 
@@ -150,7 +150,7 @@ class Targets:
 
 
 def make_targets(table: TermTable, keypoints: Tensor, confidence: Tensor, segment_length_m: Tensor) -> Targets:
-    """Compute targets from keypoints in wrist axes.
+    """Compute targets from keypoints in the axes of the hand's root.
 
     Args:
         table: The hand's terms.
