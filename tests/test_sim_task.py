@@ -41,6 +41,12 @@ def test_a_person_lifts_the_object_in_19_of_20_scenes():
     assert sum(done) >= 38
 
 
+def test_a_left_hand_does_it_in_the_mirror():
+    hand = default_host().spec("sharpa/wave").hand("left")
+    world, operator = HandWorld(hand), Operator(hand, default_host().retargeter(hand))
+    assert all(record(world, operator, np.random.default_rng((8, seed)), 16).success for seed in range(2))
+
+
 def test_scenes_cover_their_range_and_follow_from_the_seed():
     world = person_world()
     scenes = [draw_scene(np.random.default_rng(seed), world) for seed in range(200)]

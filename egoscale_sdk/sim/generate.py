@@ -123,6 +123,7 @@ class _Maker:
             self._operator = Operator(job.hand, default_host().retargeter(job.hand))
 
     def __call__(self, index: int) -> Made:
+        """Return episode ``index`` with its pictures as JPEG, which alone travel between processes."""
         seed, person = (DEMONSTRATIONS, self._job.seed, index), self._job.hand is None
         episode = demonstrate(self._world, self._operator, seed, self._job.image_px, person=person)
         jpegs = [_jpeg(image) for image in episode.images]

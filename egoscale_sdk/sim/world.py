@@ -19,6 +19,7 @@ FOV_RAD = 0.86
 OBJECT_RADIUS_M, OBJECT_HEIGHT_M, OBJECT_MASS_KG = 0.028, 0.140, 0.15
 # Wrist frame in the world for a side grasp with the right hand: palm (x) to the left, thumb (y) up, fingers (z) ahead.
 SIDE_GRASP: Floats = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+_MIRROR = np.diag([1.0, -1.0, 1.0])
 _SLIDES, _HINGES = ("wrist/x", "wrist/y", "wrist/z"), ("wrist/rx", "wrist/ry", "wrist/rz")
 # An arm's stiffness and reflected inertia as felt at the wrist (translation N/m and kg, rotation N m/rad and kg m2).
 _STIFFNESS, _INERTIA, _FORCE = (3000.0, 80.0), (1.0, 0.02), (150.0, 15.0)
@@ -38,7 +39,7 @@ class HandWorld:
     ) -> None:
         mj = mujoco()
         self.hand = hand
-        self.grasp_rotation = SIDE_GRASP if hand.side == "right" else SIDE_GRASP * _MIRRORED
+        self.grasp_rotation = SIDE_GRASP if hand.side == "right" else _MIRROR @ SIDE_GRASP @ _MIRROR
         self.model = _build(hand, self.grasp_rotation, contact, rgba).compile()
         self.data = mj.MjData(self.model)
         self._joints = [HAND + joint.name for joint in hand.actuated]
@@ -143,9 +144,6 @@ class HandWorld:
             if joint.mimic is not None:
                 value = joint.mimic.multiplier * values[joint.mimic.joint] + joint.mimic.offset
                 self.data.qpos[self.model.joint(HAND + joint.name).qposadr[0]] = value
-
-
-_MIRRORED = np.array([[-1.0, 1.0, -1.0]]).T * np.array([[-1.0, 1.0, -1.0]])
 
 
 def intrinsics(height: int, width: int) -> Floats:
