@@ -46,7 +46,7 @@ class TrainingRecipe(Strict):
     shift_px: int = Field(default=0, ge=0)
     brightness: float = Field(default=0.0, ge=0, lt=1)
     freeze: tuple[Part, ...] = ()
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16"] = "no"
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=0, ge=0)
     log_every: int = Field(default=10, gt=0)

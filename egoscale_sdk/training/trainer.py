@@ -156,7 +156,9 @@ class Trainer:
         if accelerator.is_main_process:
             line = {"step": done, "loss": loss, "learning_rate": self._optimizer.param_groups[0]["lr"]}
             self._curve.add({**line, "steps_per_s": round(rate, 3), "data": tally.line(sums)})
-            self._progress(done, self.recipe.training.steps, f"loss {loss:.4f}, {rate:.2f} it/s")
+            left = (self.recipe.training.steps - done) / rate
+            note = f"loss {loss:.4f}, {rate:.2f} it/s, {left / 60:.0f} min left"
+            self._progress(done, self.recipe.training.steps, note)
         self.checkpoint.training["loss"] = loss
         tally.clear()
 
