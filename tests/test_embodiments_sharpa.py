@@ -6,9 +6,9 @@ import torch
 
 from egoscale_sdk.geometry import mirror_pose, rotation_angle, transform_points
 from egoscale_sdk.hands.wrist import wrist_frame
-from egoscale_sdk.kinematics import ForwardKinematics, SpecEmbodiment
+from egoscale_sdk.kinematics import SpecEmbodiment
 from egoscale_sdk.specs import SIDES, load_embodiment
-from tests.vendor_model import assert_limits_not_wider, assert_same_poses
+from tests.vendor_model import assert_limits_not_wider, assert_same_poses, keypoints_of, kinematics, random_q
 
 torch.set_num_threads(1)
 WAVE = load_embodiment("egoscale_embodiments:sharpa_wave/embodiment.toml")
@@ -18,26 +18,11 @@ R1PRO_FILES = ("r1_pro_with_gripper", "r1_pro_r1pro", "r1_pro_robot_origin", "r1
 ARM_MIRROR = torch.tensor([1.0, -1, -1, 1, -1, 1, -1], dtype=torch.float64)
 
 
-def hand_kinematics(side, frames=None):
-    hand = WAVE.hand(side)
-    return ForwardKinematics(hand.tree, hand.joints, frames or hand.tree.links, hand.root)
-
-
-def arm_kinematics(side, frames=None):
-    arm = R1PRO.arm(side)
-    return ForwardKinematics(arm.tree, arm.joints, frames or arm.tree.links, arm.base)
-
-
-def random_q(joints, count=200):
-    low, high = (np.array([getattr(joint, bound) for joint in joints]) for bound in ("lower", "upper"))
-    return torch.from_numpy(np.random.default_rng(1).uniform(low, high, (count, len(joints))))
-
-
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("file", HAND_FILES)
 def test_every_frame_of_the_hand_is_where_the_maker_puts_it(shared, side, file):
     vendor = shared / "reference/models/sharpa_wave" / file.format(side)
-    assert_same_poses(hand_kinematics(side), WAVE.hand(side).joints, vendor)
+    assert_same_poses(kinematics(WAVE.hand(side)), WAVE.hand(side).joints, vendor)
     assert_limits_not_wider(WAVE.hand(side).joints, vendor)
 
 
@@ -45,7 +30,7 @@ def test_every_frame_of_the_hand_is_where_the_maker_puts_it(shared, side, file):
 @pytest.mark.parametrize("file", R1PRO_FILES)
 def test_every_frame_of_the_arm_is_where_the_maker_puts_it(shared, side, file):
     vendor = shared / f"reference/models/r1pro/{file.format(side)}.urdf"
-    assert_same_poses(arm_kinematics(side), R1PRO.arm(side).joints, vendor)
+    assert_same_poses(kinematics(R1PRO.arm(side)), R1PRO.arm(side).joints, vendor)
     assert_limits_not_wider(R1PRO.arm(side).joints, vendor)
 
 
@@ -53,7 +38,7 @@ def test_the_same_hand_vector_gives_the_mirror_image():
     q = random_q(WAVE.hand("right").joints)
     assert set(WAVE.hand("right").mirror_signs) == {1.0}
     tips = [f"{finger}_fingertip" for finger in ("thumb", "index", "middle", "ring", "pinky")]
-    right, left = (hand_kinematics(side, [f"{side}_{tip}" for tip in tips])(q).numpy() for side in SIDES[::-1])
+    right, left = (kinematics(WAVE.hand(side), [f"{side}_{tip}" for tip in tips])(q).numpy() for side in SIDES[::-1])
     assert np.abs(mirror_pose(right)[..., :3, 3] - left[..., :3, 3]).max() < 2e-6
 
 
@@ -72,7 +57,7 @@ def test_the_bodies_of_the_left_hand_mirror_those_of_the_right():
     for side in SIDES:
         hand = WAVE.hand(side)
         links = [body.link for body in hand.bodies]
-        poses = hand_kinematics(side, links)(torch.tensor(hand.open_pose, dtype=torch.float64)).numpy()
+        poses = kinematics(WAVE.hand(side), links)(torch.tensor(hand.open_pose, dtype=torch.float64)).numpy()
         ends = [
             [body.from_m, body.to_m] if body.kind == "capsule" else [body.center_m, body.center_m]
             for body in hand.bodies
@@ -83,7 +68,7 @@ def test_the_bodies_of_the_left_hand_mirror_those_of_the_right():
 
 def test_the_mirrored_arm_vector_gives_the_mirrored_tip():
     q = random_q(R1PRO.arm("right").joints)
-    right, left = (arm_kinematics(side, [f"{side}_arm_link7"]) for side in SIDES[::-1])
+    right, left = (kinematics(R1PRO.arm(side), [f"{side}_arm_link7"]) for side in SIDES[::-1])
     difference = mirror_pose(right(q).numpy()) - left(q * ARM_MIRROR).numpy()
     assert np.abs(difference).max() < 5e-6
 
@@ -92,13 +77,7 @@ def test_the_mirrored_arm_vector_gives_the_mirrored_tip():
 def test_the_wrist_frame_is_the_human_one_on_the_straight_hand(side):
     """The formula for people, applied to the frames that follow their keypoints, gives ``T_root_wrist``."""
     hand = WAVE.hand(side)
-    keypoints = np.zeros((21, 3))
-    keypoints[0] = hand.T_root_wrist.xyz_m
-    targets = [target for finger in hand.fingers for target in finger.frames]
-    poses = hand_kinematics(side, [target.frame for target in targets])(torch.zeros(22, dtype=torch.float64))
-    for target, pose in zip(targets, poses.numpy(), strict=True):
-        keypoints[target.keypoints[0]] = pose[:3, 3]
-    frame, valid = wrist_frame(keypoints, side)
+    frame, valid = wrist_frame(keypoints_of(hand), side)
     assert valid
     np.testing.assert_allclose(frame[:3, 3], hand.T_root_wrist.xyz_m)
     assert np.rad2deg(rotation_angle(frame[:3, :3], hand.T_root_wrist.matrix()[:3, :3])) < 2
@@ -111,7 +90,7 @@ def test_each_of_twenty_keypoints_is_followed_by_one_frame(side):
 
 
 def test_flexion_is_palmar_and_spreading_as_documented():
-    fk = hand_kinematics("right", ["right_index_fingertip", "right_pinky_fingertip"])
+    fk = kinematics(WAVE.hand("right"), ["right_index_fingertip", "right_pinky_fingertip"])
     names = [joint.name.removeprefix("right_") for joint in WAVE.hand("right").joints]
     bend = torch.tensor([0.3 if name.endswith(("FE", "PIP", "DIP")) else 0.0 for name in names])
     spread = torch.tensor([0.3 if name.endswith("MCP_AA") else 0.0 for name in names])

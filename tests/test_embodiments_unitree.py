@@ -8,10 +8,17 @@ import torch
 
 from egoscale_sdk.geometry import mirror_pose, rotation_angle
 from egoscale_sdk.hands.wrist import wrist_frame
-from egoscale_sdk.kinematics import ForwardKinematics, SpecEmbodiment
+from egoscale_sdk.kinematics import SpecEmbodiment
 from egoscale_sdk.specs import SIDES, load_embodiment
 from tests.numpy_fk import NumpyFK
-from tests.vendor_model import CONFIGURATIONS, assert_limits_not_wider, assert_same_poses
+from tests.vendor_model import (
+    CONFIGURATIONS,
+    assert_limits_not_wider,
+    assert_same_poses,
+    keypoints_of,
+    kinematics,
+    random_q,
+)
 
 torch.set_num_threads(1)
 DEX3 = load_embodiment("egoscale_embodiments:unitree_g1_dex3/embodiment.toml")
@@ -20,21 +27,6 @@ ARM_MIRROR = torch.tensor([1.0, -1, -1, 1, -1, 1, -1], dtype=torch.float64)  # r
 WIRES = [(spec.id, wire) for spec in (DEX3, INSPIRE) for wire in spec.wires]
 each_wire = pytest.mark.parametrize(("owner", "wire"), WIRES, ids=[f"{name}-{wire.device}" for name, wire in WIRES])
 each_side = pytest.mark.parametrize("side", SIDES)
-
-
-def hand_kinematics(spec, side, frames=None):
-    hand = spec.hand(side)
-    return ForwardKinematics(hand.tree, hand.joints, frames or hand.tree.links, hand.root)
-
-
-def arm_kinematics(side, frames=None):
-    arm = DEX3.arm(side)
-    return ForwardKinematics(arm.tree, arm.joints, frames or arm.tree.links, arm.base)
-
-
-def random_q(joints, count=200):
-    low, high = (np.array([getattr(joint, bound) for joint in joints]) for bound in ("lower", "upper"))
-    return torch.from_numpy(np.random.default_rng(1).uniform(low, high, (count, len(joints))))
 
 
 def in_wrist(spec, side, poses):
@@ -48,7 +40,7 @@ def in_wrist(spec, side, poses):
 def test_every_link_of_the_tri_finger_is_where_the_maker_puts_it(shared, side):
     vendor = shared / f"reference/models/dex3/dex3_{side}.urdf"
     links = [link for link in DEX3.hand(side).tree.links if not link.endswith("_tip")]
-    assert_same_poses(hand_kinematics(DEX3, side, links), DEX3.hand(side).joints, vendor)
+    assert_same_poses(kinematics(DEX3.hand(side), links), DEX3.hand(side).joints, vendor)
     assert_limits_not_wider(DEX3.hand(side).joints, vendor)
 
 
@@ -57,7 +49,7 @@ def test_every_frame_of_the_tri_finger_is_where_the_teleoperation_puts_it(shared
     vendor = shared / f"reference/models/dex3/xr_teleoperate_unitree_dex3_{side}.urdf"
     tips = {f"{side}_hand_{finger}_tip": f"{finger}_tip" for finger in ("thumb", "index", "middle")}
     assert_same_poses(
-        hand_kinematics(DEX3, side), DEX3.hand(side).joints, vendor, name=lambda name: tips.get(name, name)
+        kinematics(DEX3.hand(side)), DEX3.hand(side).joints, vendor, name=lambda name: tips.get(name, name)
     )
     assert_limits_not_wider(DEX3.hand(side).joints, vendor)
 
@@ -66,7 +58,7 @@ def test_every_frame_of_the_tri_finger_is_where_the_teleoperation_puts_it(shared
 def test_every_link_of_the_five_finger_hand_is_where_the_maker_puts_it(shared, side):
     vendor = shared / f"reference/models/g1_inspire/DFQ_{side}_hand.urdf"
     links = [link for link in INSPIRE.hand(side).tree.links if not link.endswith("_tip")]
-    assert_same_poses(hand_kinematics(INSPIRE, side, links), INSPIRE.hand(side).joints, vendor)
+    assert_same_poses(kinematics(INSPIRE.hand(side), links), INSPIRE.hand(side).joints, vendor)
     assert_limits_not_wider(INSPIRE.hand(side).joints, vendor)
 
 
@@ -74,7 +66,7 @@ def test_every_link_of_the_five_finger_hand_is_where_the_maker_puts_it(shared, s
 @pytest.mark.parametrize("file", ["g1_29dof_rev_1_0", "g1_29dof_with_hand_rev_1_0", "xr_teleoperate_g1_body29_hand14"])
 def test_every_link_of_the_arm_is_where_the_maker_puts_it(shared, side, file):
     vendor = shared / f"reference/models/g1/{file}.urdf"
-    assert_same_poses(arm_kinematics(side), DEX3.arm(side).joints, vendor)
+    assert_same_poses(kinematics(DEX3.arm(side)), DEX3.arm(side).joints, vendor)
     assert_limits_not_wider(DEX3.arm(side).joints, vendor)
 
 
@@ -123,7 +115,7 @@ def test_no_coupled_joint_leaves_its_own_limits(side):
 def test_the_tri_finger_with_signs_gives_the_mirror_image():
     q = random_q(DEX3.hand("right").joints)
     signs = torch.tensor(DEX3.hand("right").mirror_signs, dtype=torch.float64)
-    right, left = (hand_kinematics(DEX3, side) for side in SIDES[::-1])
+    right, left = (kinematics(DEX3.hand(side)) for side in SIDES[::-1])
     assert [name.replace("right", "left") for name in right.frames] == list(left.frames)
     np.testing.assert_allclose(mirror_pose(right(q).numpy()), left(signs * q).numpy(), atol=1e-12)
 
@@ -134,7 +126,7 @@ def test_the_five_finger_hand_mirrors_as_well_as_the_makers_files_do():
     further = torch.tensor([0.1135, 0, 0, 0, 0, 0], dtype=torch.float64)
     tips = {side: [f.frames[-1].frame for f in INSPIRE.hand(side).fingers] for side in SIDES}
     right, left, shifted = (
-        in_wrist(INSPIRE, side, hand_kinematics(INSPIRE, side, tips[side])(values).numpy())[..., :3, 3]
+        in_wrist(INSPIRE, side, kinematics(INSPIRE.hand(side), tips[side])(values).numpy())[..., :3, 3]
         for side, values in (("right", q), ("left", q), ("left", q + further))
     )
     mirrored = right * [1, -1, 1]
@@ -152,7 +144,7 @@ def test_limits_mirror_too():
 
 def test_the_mirrored_arm_vector_gives_the_mirrored_tip():
     q = random_q(DEX3.arm("right").joints)
-    right, left = (arm_kinematics(side, [f"{side}_wrist_yaw_link"]) for side in SIDES[::-1])
+    right, left = (kinematics(DEX3.arm(side), [f"{side}_wrist_yaw_link"]) for side in SIDES[::-1])
     difference = mirror_pose(right(q).numpy()) - left(q * ARM_MIRROR).numpy()
     assert np.abs(difference).max() < 1.1e-5  # the maker's shoulders are 10 micrometres apart
 
@@ -162,7 +154,7 @@ def test_both_hands_mirror_in_the_canonical_wrist_frame(side):
     """Thumb side +y on the right and -y on the left, palm +x, fingers +z."""
     thumb_side = 1 if side == "right" else -1
     for spec in (DEX3, INSPIRE):
-        fk = hand_kinematics(spec, side)
+        fk = kinematics(spec.hand(side))
         still = torch.zeros(len(fk.joints), dtype=torch.float64)
         at = dict(zip(fk.frames, in_wrist(spec, side, fk(still).numpy())[:, :3, 3], strict=True))
         fingers = {finger.role: finger.frames for finger in spec.hand(side).fingers}
@@ -179,15 +171,20 @@ def test_both_hands_mirror_in_the_canonical_wrist_frame(side):
 def test_the_wrist_frame_is_the_human_one_on_the_straight_five_finger_hand(side):
     """The formula for people, applied to the frames that follow their keypoints, gives ``T_root_wrist``."""
     hand = INSPIRE.hand(side)
-    keypoints = np.zeros((21, 3))
-    keypoints[0] = hand.T_root_wrist.xyz_m
-    targets = [target for finger in hand.fingers for target in finger.frames]
-    fk = hand_kinematics(INSPIRE, side, [target.frame for target in targets])
-    for target, pose in zip(targets, fk(torch.zeros(6, dtype=torch.float64)).numpy(), strict=True):
-        keypoints[target.keypoints[0]] = pose[:3, 3]
-    frame, valid = wrist_frame(keypoints, side)
+    frame, valid = wrist_frame(keypoints_of(hand), side)
     assert valid
     assert np.rad2deg(rotation_angle(frame[:3, :3], hand.T_root_wrist.matrix()[:3, :3])) < 1
+
+
+@each_side
+def test_the_wrist_of_the_tri_finger_looks_between_its_two_fingers(side):
+    """The formula looks along the middle finger, which stands aside here: 16 degrees about the palm's normal."""
+    hand = DEX3.hand(side)
+    frame, valid = wrist_frame(keypoints_of(hand), side)
+    assert valid
+    turn = hand.T_root_wrist.matrix()[:3, :3].T @ frame[:3, :3]
+    np.testing.assert_allclose(turn[:, 0], [1, 0, 0], atol=1e-9)
+    assert np.rad2deg(rotation_angle(turn, np.eye(3))) == pytest.approx(16.4, abs=0.1)
 
 
 @pytest.mark.parametrize("spec", [DEX3, INSPIRE], ids=lambda spec: spec.id)
@@ -198,7 +195,7 @@ def test_the_knuckles_are_as_far_from_the_wrist_as_a_persons(spec, side):
     knuckles = [f.frames[0].frame for f in hand.fingers if f.role in ("index", "middle")]
     if spec is INSPIRE:
         knuckles = knuckles[1:]
-    fk = hand_kinematics(spec, side, knuckles)
+    fk = kinematics(spec.hand(side), knuckles)
     at = in_wrist(spec, side, fk(torch.zeros(len(fk.joints), dtype=torch.float64)).numpy())[:, :3, 3].mean(0)
     assert at == pytest.approx([0, 0, 0.097], abs=5e-4)
 
@@ -209,7 +206,7 @@ def test_flexing_moves_every_finger_out_of_the_palm():
             hand = spec.hand(side)
             bend = torch.tensor([0.4 * np.sign(j.lower + j.upper) for j in hand.actuated], dtype=torch.float64)
             tips = [f.frames[-1].frame for f in hand.fingers if f.role != "thumb"]
-            fk = hand_kinematics(spec, side, tips)
+            fk = kinematics(spec.hand(side), tips)
             moved = in_wrist(spec, side, fk(bend).numpy()) - in_wrist(spec, side, fk(0 * bend).numpy())
             assert (moved[:, 0, 3] > 0.02).all()
 

@@ -7,10 +7,33 @@ import numpy as np
 import torch
 
 from egoscale_sdk.kinematics import ForwardKinematics
-from egoscale_sdk.specs import JointSpec
+from egoscale_sdk.specs import ArmSpec, HandSpec, JointSpec
 from tests.numpy_fk import NumpyFK
 
 CONFIGURATIONS = 1000
+
+
+def kinematics(limb: HandSpec | ArmSpec, frames: list[str] | None = None) -> ForwardKinematics:
+    """Every link of a hand in its root, or of an arm in its base; or only some."""
+    base = limb.root if isinstance(limb, HandSpec) else limb.base
+    return ForwardKinematics(limb.tree, limb.joints, frames or limb.tree.links, base)
+
+
+def random_q(joints: list[JointSpec], count: int = 200) -> torch.Tensor:
+    """Joint vectors within the limits, ``(count, J)`` float64."""
+    low, high = (np.array([getattr(joint, bound) for joint in joints]) for bound in ("lower", "upper"))
+    return torch.from_numpy(np.random.default_rng(1).uniform(low, high, (count, len(joints))))
+
+
+def keypoints_of(hand: HandSpec) -> np.ndarray:
+    """Keypoints ``(21, 3)`` in the root of a straight hand: where the frames are that follow them, wrist included."""
+    keypoints = np.zeros((21, 3))
+    keypoints[0] = hand.T_root_wrist.xyz_m
+    targets = [target for finger in hand.fingers for target in finger.frames]
+    fk = kinematics(hand, [target.frame for target in targets])
+    for target, pose in zip(targets, fk(torch.zeros(len(fk.joints), dtype=torch.float64)).numpy(), strict=True):
+        keypoints[list(target.keypoints)] = pose[:3, 3]
+    return keypoints
 
 
 def assert_same_poses(
