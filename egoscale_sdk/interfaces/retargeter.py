@@ -53,6 +53,7 @@ class Retargeter(ABC):
 
         Args:
             keypoints: ``(*b, T, 21, 3)`` canonical order, metres, any rigid frame; NaN allowed (means missing).
+                Frames are evenly spaced in time.
             confidence: ``(*b, T, 21)`` in [0, 1]; None means 1 everywhere.
             warm_start: ``(*b, J)`` joints before the first frame: where a solver begins, and what a hand that is never
                 seen keeps. None, or a value that is no number: the open pose.

@@ -25,6 +25,7 @@ from egoscale_sdk.specs import (
 )
 
 Floats = NDArray[Any]
+MAX_GAP_FRAMES = 16  # more than any smoothing reaches
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _derive(
             if episode.segment == segment:
                 rows = slice(episode.start, episode.start + episode.length)
                 part = _retarget_rows(
-                    dataset.rows(episode), dataset.declaration.native.layout, spec.layout, retargeters
+                    dataset.rows(episode, raw=False), dataset.declaration.native.layout, spec.layout, retargeters
                 )
                 tally.add(part)
                 progress(tally.episodes, total, f"{tally.hand_frames} hand-frames")
@@ -118,6 +119,7 @@ def _retarget_rows(
     """Rows of the target for one episode: wrists as recorded, hands retargeted; ``known`` marks seen hands."""
     out = _empty(len(rows.action), layout)
     out["known"] = np.zeros_like(out["valid"])
+    frames = _evenly_spaced(rows.time_ns)
     for side in layout.sides:
         if side in source.sides:
             wrist, hand = f"{side}_wrist", f"{side}_hand"
@@ -126,7 +128,7 @@ def _retarget_rows(
             column = layout.groups.index(hand)
             known = rows.valid[:, source.groups.index(hand)] > 0
             seen = known if rows.conf is None else known * rows.conf[:, source.groups.index(hand)]
-            result = _retarget_hand(retargeters[side], rows.action[:, source.blocks[hand]], seen)
+            result = _retarget_hand(retargeters[side], rows.action[:, source.blocks[hand]], seen, frames)
             good = result.valid.numpy()
             out["action"][:, layout.blocks[hand]] = np.where(good[:, None], result.joints.numpy(), 0.0)
             out["residual_m"][:, column] = np.where(good, result.residual_m.numpy(), 0.0)
@@ -134,11 +136,31 @@ def _retarget_rows(
     return out
 
 
-def _retarget_hand(retargeter: Retargeter, keypoints: Floats, seen: Floats) -> RetargetResult:
-    """Retarget one hand of one episode: ``keypoints (T, 63)``, ``seen (T,)`` in [0, 1], 0 where there is none."""
-    points = np.where((seen > 0)[:, None, None], keypoints.reshape(-1, 21, 3), np.nan)
-    confidence = np.repeat(np.asarray(seen, np.float64)[:, None], 21, axis=1)
-    return retargeter.retarget(torch.from_numpy(points), torch.from_numpy(confidence))
+def _retarget_hand(
+    retargeter: Retargeter, keypoints: Floats, seen: Floats, frames: NDArray[np.int64]
+) -> RetargetResult:
+    """Retarget one hand of one episode.
+
+    Args:
+        retargeter: Of that side.
+        keypoints: ``(T, 63)``.
+        seen: ``(T,)`` in [0, 1], 0 where there is no hand.
+        frames: ``(T,)`` which evenly spaced frame each row is; frames without a row hold no hand.
+    """
+    length = int(frames[-1]) + 1 if len(frames) else 0
+    points, confidence = np.full((length, 21, 3), np.nan), np.zeros((length, 21))
+    points[frames] = np.where((seen > 0)[:, None, None], keypoints.reshape(-1, 21, 3), np.nan)
+    confidence[frames] = seen[:, None]
+    result = retargeter.retarget(torch.from_numpy(points), torch.from_numpy(confidence))
+    return RetargetResult(result.joints[frames], result.residual_m[frames], result.valid[frames])
+
+
+def _evenly_spaced(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which frame each of ``(T,)`` rows is, if none were missing; a long gap is shortened."""
+    steps = np.diff(time_ns)
+    period = np.median(steps) if len(steps) else 1
+    missing = np.clip(np.round(steps / period), 1, MAX_GAP_FRAMES).astype(np.int64)
+    return np.concatenate([np.zeros(min(1, len(time_ns)), np.int64), np.cumsum(missing)])
 
 
 def _action_set(
