@@ -188,7 +188,8 @@ def _small() -> PolicyConfig:
         vision=vision, text=text, image_height_px=224, image_width_px=224, initializer_range=0.04, position_std=0.5
     )
     expert = ExpertConfig(width=384, layers=8, heads=8, adapter_hidden=384, dropout=0.1, image_summary=True)
-    return PolicyConfig(preset="small", backbone=backbone, expert=expert, horizon=16, chunk_dt_s=1 / 30)
+    flow = FlowConfig(predict="action")
+    return PolicyConfig(preset="small", backbone=backbone, expert=expert, flow=flow, horizon=16, chunk_dt_s=1 / 30)
 
 
 def _base() -> PolicyConfig:
