@@ -12,7 +12,7 @@ from torch import Tensor
 
 from egoscale_sdk.policy.config import FlowConfig
 
-LAST_STRETCH = 0.1
+LAST_STRETCH = 0.25
 
 
 def sample_times(count: int, config: FlowConfig, generator: torch.Generator) -> Tensor:
@@ -33,14 +33,26 @@ def interpolate(noise: Tensor, action: Tensor, times: Tensor) -> Tensor:
 
 
 def velocity(readout: Tensor, noisy: Tensor, times: Tensor, config: FlowConfig) -> Tensor:
-    """Turn what the heads read out, ``(B, H, D)``, into the velocity at ``noisy`` and ``times (B,)``.
-
-    An action that was read out lies ``1 - t`` ahead; near the end that distance is held at `LAST_STRETCH`.
-    """
+    """Turn what the heads read out, ``(B, H, D)``, into the velocity at ``noisy`` and ``times (B,)`` below 1."""
     if config.predict == "velocity":
         return readout
-    ahead = (1 - times).clamp(min=LAST_STRETCH)[:, None, None].to(readout.dtype)
-    return (readout - noisy) / ahead
+    return (readout - noisy) / (1 - times)[:, None, None].to(readout.dtype)
+
+
+def velocity_error(readout: Tensor, noise: Tensor, action: Tensor, times: Tensor, config: FlowConfig) -> Tensor:
+    """Return by how much the velocity that was read out differs from the true one, ``(B, H, D)``."""
+    if config.predict == "velocity":
+        return readout - (action - noise)
+    return (readout - action) / stretch(times, config).to(readout.dtype)
+
+
+def stretch(times: Tensor, config: FlowConfig) -> Tensor:
+    """Return how far a velocity error carries to the action, ``(B, 1, 1)``: ``1 - t``.
+
+    Where actions are read out it is bounded, lest samples that are nearly free of noise dominate the loss.
+    """
+    ahead = (1 - times)[:, None, None]
+    return ahead if config.predict == "velocity" else ahead.clamp(min=LAST_STRETCH)
 
 
 def euler(velocity: Callable[[Tensor, Tensor], Tensor], noise: Tensor, mask: Tensor, config: FlowConfig) -> Tensor:

@@ -236,24 +236,24 @@ class VLA(nn.Module):
         noise = torch.randn(chunk.shape, generator=generator).to(chunk)
         noisy = flow.interpolate(noise, chunk, times.flatten())
         embedded = self.adapters.encode(group.layout, noisy, mask)
-        return _Draft(_by_sample(embedded, samples), noisy, times.flatten(), chunk - noise, mask)
+        return _Draft(_by_sample(embedded, samples), noise, chunk, times.flatten(), mask)
 
     def _error(self, group: GroupBatch, draft: _Draft, hidden: Tensor) -> GroupLoss:
         readout = self.adapters.decode(group.layout, hidden.flatten(0, 1))
-        velocity = flow.velocity(readout, draft.noisy, draft.times, self.config.flow)
-        squared = torch.where(draft.mask, (velocity - draft.target).float() ** 2, 0)
-        ahead = (1 - draft.times)[:, None, None]
-        return GroupLoss(squared.sum(0), (squared.detach() * ahead**2).sum(0), draft.mask.sum(0))
+        error = flow.velocity_error(readout, draft.noise, draft.chunk, draft.times, self.config.flow)
+        squared = torch.where(draft.mask, error.float() ** 2, 0)
+        denoised = squared.detach() * flow.stretch(draft.times, self.config.flow) ** 2
+        return GroupLoss(squared.sum(0), denoised.sum(0), draft.mask.sum(0))
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """Noisy chunks, embedded ``(S, B, H, width)`` and plain ``(S * B, H, D)``; the velocity to predict, its mask."""
+    """Embedded noisy chunks ``(S, B, H, width)``; the noise and chunks that they lie between, ``(S * B, H, D)``."""
 
     embedded: Tensor
-    noisy: Tensor
+    noise: Tensor
+    chunk: Tensor
     times: Tensor
-    target: Tensor
     mask: Tensor
 
 
