@@ -151,6 +151,8 @@ def test_another_body_with_the_same_hand_runs_on_the_placeholder(caplog):
     assert "shares its hands with acme/hand@1" in caplog.text
     assert entry.state_layout is None
     assert np.isfinite(act(policy, other)[0]).all()
+    with pytest.raises(CheckpointError, match="trained for acme/hand@1, the robot is acme/hand@2"):
+        policy.bind(robot_spec(name="acme/hand@2"))
     stranger = robot_spec(name="beta/hand@1", space="beta/other@1")
     with pytest.raises(CheckpointError, match="none of its hands"):
         policy.bind(stranger)

@@ -16,6 +16,7 @@ from egoscale_sdk.data.images import resize_area
 from egoscale_sdk.data.scales import hand_key
 from egoscale_sdk.errors import CheckpointError, did_you_mean
 from egoscale_sdk.hands.action_space import WristHandSpace
+from egoscale_sdk.ids import parse_id
 from egoscale_sdk.interfaces.action_space import Bools, Floats
 from egoscale_sdk.policy.checkpoint import Checkpoint, TrainedEmbodiment
 from egoscale_sdk.policy.normalise import normalise_columns
@@ -199,6 +200,12 @@ class LoadedPolicy:
 
     def _take_in(self, spec: EmbodimentSpec) -> TrainedEmbodiment:
         """Make an entry for an embodiment whose hands were trained with another body."""
+        stem = parse_id(spec.id).stem
+        older = next((key for key in self._entries if parse_id(key).stem == stem), None)
+        if older is not None:
+            raise CheckpointError(
+                f"the checkpoint was trained for {older}, the robot is {spec.id}: they move differently"
+            )
         trained = self.checkpoint.statistics.hands
         sides: dict[Side, str] = {side: hand_key(space.id, side) for side, space in spec.hand_spaces.items()}
         hands = {side: space for side, space in spec.hand_spaces.items() if sides[side] in trained}
