@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=Path, help="real LeRobot recording of unitree/g1_inspire")
     parser.add_argument("--work", type=Path, default=Path("pooled"), help="new folder for data and checkpoint")
-    parser.add_argument("--episodes", type=int, default=60, help="simulated episodes of the person")
+    parser.add_argument("--episodes", type=int, default=240, help="simulated episodes of the person")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--holdout", type=int, default=2, help="episodes of each dataset to keep out")
     parser.add_argument("--json", type=Path)

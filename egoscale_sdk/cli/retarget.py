@@ -33,12 +33,15 @@ def retarget(
         json: Print the summary as JSON.
         quiet: No progress, no messages.
     """
+    import torch
+
     from egoscale_sdk.cli.console import emit, progress_bar
     from egoscale_sdk.data import Dataset
     from egoscale_sdk.host import default_host
     from egoscale_sdk.ids import parse_id
     from egoscale_sdk.retargeting.dataset import retarget_dataset
 
+    torch.set_num_threads(1)  # a clip's operations are over before a second thread has woken up
     host = default_host()
     opened, target = Dataset.open(dataset), host.spec(to)
     retargeters = {
