@@ -168,7 +168,7 @@ def test_a_refused_episode_takes_its_whole_commit_with_it(tmp_path):
         ({"raw": {"extra": np.zeros((40, 1), np.float32)}}, r"raw: has \['extra'\], declared are \[\]"),
         ({"language": [LanguageSpan("x", 10, 50)]}, "caption 'x': covers rows 10..50 of 40"),
         ({"images": {"neck": ImageStream([], np.empty(0, np.int64))}}, "camera 'neck' is not declared; allowed: head"),
-        ({"images": {"head": ImageStream([b"no"], np.zeros(1, np.int64))}}, "image 0 is not a JPEG"),
+        ({"images": {"head": ImageStream([b"no"], np.zeros(1, np.int64))}}, "image 0: is not a JPEG"),
         ({"images": {"head": ImageStream([jpeg(0, 8, 8)], np.zeros(1, np.int64))}}, "8x8, declared is 24x32"),
         ({"images": {"head": ImageStream([], np.zeros(1, np.int64))}}, "0 images and 1 time stamps"),
         ({"key": ""}, "no key"),

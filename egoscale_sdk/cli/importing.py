@@ -117,9 +117,15 @@ def _import(
         + (f", {summary.present} were there already" if summary.present else ""),
     )
     if summary.failed:
-        complaints = "; ".join(list(summary.failed.values())[:3])
+        complaints = "; ".join(_named(key, why) for key, why in list(summary.failed.items())[:3])
         kept = f"; {summary.imported} were imported and stay" if summary.imported else ""
         raise DataError(f"{len(summary.failed)} of {len(recording.keys)} episodes left out: {complaints}{kept}")
+
+
+def _named(key: str, complaint: str) -> str:
+    """Name the episode in a complaint that does not."""
+    episode = key.partition("#")[0]
+    return complaint if episode.rpartition("/")[2] in complaint else f"{episode}: {complaint}"
 
 
 def _installed(host: PluginHost) -> list[EmbodimentSpec]:

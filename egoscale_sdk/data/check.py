@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.data.images import jpeg_size
+from egoscale_sdk.data.tables import TEXT_LABELS
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import Episode, ImageStream
 from egoscale_sdk.specs import DatasetDeclaration
@@ -42,9 +47,11 @@ def check_episode(episode: Episode, declaration: DatasetDeclaration) -> None:
         raise DataError(f"has shape {episode.map_id.shape}, not {(T,)}", where=f"{where}: map_id")
     _check_raw(episode, declaration, where)
     _check_images(episode, declaration, where)
+    check_labels(episode.labels, f"{where}: labels")
     for span in episode.language:
         if not 0 <= span.start < span.stop <= T:
             raise DataError(f"covers rows {span.start}..{span.stop} of {T}", where=f"{where}: caption {span.text!r}")
+        check_text(span.text, f"{where}: caption")
 
 
 def check_times(time_ns: Array, where: str) -> None:
@@ -77,6 +84,27 @@ def check_flags(where: str, values: Array, shape: tuple[int, ...]) -> None:
         raise DataError("holds other values than 0 and 1", where=where)
 
 
+def check_labels(labels: Mapping[str, Any], where: str) -> None:
+    """Refuse labels that the table of episodes cannot hold, so that one episode never costs its whole commit."""
+    for name, value in labels.items():
+        if name in TEXT_LABELS and value is not None:
+            check_text(value, f"{where}.{name}")
+        elif name == "success" and value not in (False, True):
+            raise DataError(f"is {value!r}", where=f"{where}.{name}", allowed=("true", "false"))
+        elif name == "quality" and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise DataError(f"is {value!r}, not a number", where=f"{where}.{name}")
+    try:
+        json.dumps(dict(labels), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"are not plain values: {error}", where=where) from None
+
+
+def check_text(value: Any, where: str) -> None:
+    """Refuse what is no text, or has characters that no file can hold (lone surrogates)."""
+    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise DataError(f"is {value!r}, not a text", where=where)
+
+
 def _check_raw(episode: Episode, declaration: DatasetDeclaration, where: str) -> None:
     if set(episode.raw) != set(declaration.raw):
         raise DataError(f"has {sorted(episode.raw)}, declared are {sorted(declaration.raw)}", where=f"{where}: raw")
@@ -95,15 +123,10 @@ def _check_images(episode: Episode, declaration: DatasetDeclaration, where: str)
 
 
 def _check_stream(stream: ImageStream, size: tuple[int, int], where: str) -> None:
-    import simplejpeg
-
     if len(stream.jpegs) != len(stream.time_ns):
         raise DataError(f"has {len(stream.jpegs)} images and {len(stream.time_ns)} time stamps", where=where)
     check_times(stream.time_ns, f"{where}: time_ns")
     for number, data in enumerate(stream.jpegs):
-        try:
-            height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        except ValueError:
-            raise DataError(f"image {number} is not a JPEG", where=where) from None
+        height, width = jpeg_size(data, f"{where}: image {number}")
         if (height, width) != size:
             raise DataError(f"image {number} is {height}x{width}, declared is {size[0]}x{size[1]}", where=where)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.arrays import open_group, write_array
 from egoscale_sdk.data.check import check_flags, check_rows
 from egoscale_sdk.data.declare import check_declaration, parse_declaration
+from egoscale_sdk.data.images import decode
 from egoscale_sdk.data.log import Addition, CommitConflictError, CommitLog, Entry, LogState
 from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
 from egoscale_sdk.data.writer import SegmentWriter, StagedFolder
@@ -229,10 +230,8 @@ class Dataset:
 
     def image(self, episode: int | EpisodeRef, camera: str, row: int) -> NDArray[np.uint8] | None:
         """Return the RGB image ``(h, w, 3)`` of a camera that a row of the episode sees, or None."""
-        import simplejpeg
-
         data = self.jpeg(episode, camera, row)
-        return None if data is None else simplejpeg.decode_jpeg(data, "RGB")
+        return None if data is None else decode(data, f"{self.path}: camera {camera!r}")
 
     def calibration(self, episode: int | EpisodeRef, camera: str) -> dict[str, Any]:
         """Calibration of a camera in an episode, as the importer gave it."""

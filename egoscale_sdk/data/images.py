@@ -10,6 +10,43 @@ from numpy.typing import NDArray
 from egoscale_sdk.errors import DataError
 
 Images = NDArray[np.uint8]
+Size = tuple[int, int]
+"""Height and width in pixels."""
+MAX_SIDE_PX = 8192
+
+
+def jpeg_size(data: bytes, where: str = "") -> Size:
+    """Read height and width from a JPEG's header.
+
+    Raises:
+        DataError: it is no JPEG, or larger than any camera's picture: it is not decoded then.
+    """
+    import simplejpeg
+
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise DataError(f"is not a JPEG image: {' '.join(str(error).split())}", where=where) from None
+    return check_size((int(height), int(width)), where)
+
+
+def check_size(size: Size, where: str) -> Size:
+    """Return the size of a picture, refusing one that would not fit into memory when decoded."""
+    if not all(0 < side <= MAX_SIDE_PX for side in size):
+        what = f"is {size[0]}x{size[1]} pixels; at most {MAX_SIDE_PX} a side are read"
+        raise DataError(what, where=where)
+    return size
+
+
+def decode(data: bytes, where: str = "") -> Images:
+    """Decode a JPEG to RGB ``(h, w, 3)`` uint8.
+
+    Raises:
+        DataError: the data are not a JPEG, or too large; names ``where``.
+    """
+    out = np.empty((*jpeg_size(data, where), 3), np.uint8)
+    decode_into(data, out, where)
+    return out
 
 
 def decode_into(data: bytes, out: Images, where: str = "") -> None:
@@ -22,13 +59,13 @@ def decode_into(data: bytes, out: Images, where: str = "") -> None:
 
     height, width = out.shape[:2]
     try:
-        if simplejpeg.decode_jpeg_header(data)[:2] == (height, width):
+        if jpeg_size(data, where) == (height, width):
             simplejpeg.decode_jpeg(data, "RGB", buffer=out)
         else:
             # libjpeg scales down by powers of two for free; the rest is ours
             out[:] = resize_area(simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width), out.shape[:2])
     except ValueError as error:
-        raise DataError(f"is not a JPEG: {error}", where=where) from None
+        raise DataError(f"JPEG image is damaged: {' '.join(str(error).split())}", where=where) from None
 
 
 def resize_area(image: Images, size: tuple[int, int]) -> Images:

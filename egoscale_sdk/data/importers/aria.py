@@ -18,6 +18,7 @@ from egoscale_sdk.data.importers.people import (
     Context,
     HandTrack,
     people_episode,
+    row_rate,
     without_frozen,
     wrist_episode,
 )
@@ -77,7 +78,7 @@ def _open_vrs(source: str, spec: EmbodimentSpec, provider: Provider, options: Ar
     declaration = declare(
         spec,
         provider,
-        fps=_rate(first.hand_times()),
+        fps=row_rate(first.hand_times(), str(first.path)),
         cameras=(camera_stream(camera, first.image_size(), options.image_size),),
         raw=RAW,
         importer=AriaImporter.name,
@@ -122,7 +123,7 @@ def _open_mps(source: str, spec: EmbodimentSpec, provider: Provider, options: Ar
     declaration = declare(
         spec,
         provider,
-        fps=_rate(hands.time_ns),
+        fps=row_rate(hands.time_ns, str(files.hands)),
         wrist_source=("tracker" if files.kind == "wrist" else "keypoints") if placed else "none",
         cameras=() if vrs is None else (camera_stream(camera, vrs.image_size(), options.image_size),),
         raw=RAW,
@@ -165,7 +166,3 @@ def _context(options: AriaOptions, rows: int, vrs: VrsFile | None, camera: str) 
         language=task_span(options.task, rows),
         labels={"task": options.task} if options.task else {},
     )
-
-
-def _rate(time_ns: np.ndarray) -> float:
-    return 1e9 / float(np.median(np.diff(time_ns))) if len(time_ns) > 1 else 30.0

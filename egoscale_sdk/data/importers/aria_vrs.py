@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.data.importers.images import Size, encode_jpeg
+from egoscale_sdk.data.images import Size
+from egoscale_sdk.data.importers.images import encode_jpeg
 from egoscale_sdk.data.importers.trajectory import poses_at
 from egoscale_sdk.errors import DataError, require_extra
 from egoscale_sdk.geometry import Floats

@@ -17,6 +17,7 @@ from egoscale_sdk.geometry import Floats
 from egoscale_sdk.specs import SIDES
 
 FPS = 30.0
+MAX_ARRAY_BYTES = 16 * 2**20  # two hours of one joint
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class EgoDexFile:
         if not self._has(name):
             raise DataError("is missing", where=where)
         with _damage(where):
+            if self._file[name].nbytes > MAX_ARRAY_BYTES:
+                raise ValueError(f"{self._file[name].nbytes} bytes in one array; at most {MAX_ARRAY_BYTES} are read")
             values = np.asarray(self._file[name][()], np.float64)
         if shape is not None and values.shape != shape:
             raise DataError(f"has shape {values.shape}, expected is {shape}", where=where)

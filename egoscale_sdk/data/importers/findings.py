@@ -1,4 +1,4 @@
-"""What a user should know of a robot's recording before training on it."""
+"""What a user should know of a recording before training on it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ class Findings:
     """Looks at every episode and finds groups of columns that are not what they are taken for.
 
     An action that only repeats the measured state is no command, and nothing can be learned from it. A measured
-    state that mostly repeats itself while commands move is slower than the recording: its values are late.
+    state that mostly repeats itself while commands move is slower than the recording: its values are late. An episode
+    in which nothing is known teaches nothing.
     """
 
     def __init__(self) -> None:
         self._episodes = 0
+        self._blank = 0
         self._shadows: Counter[tuple[str, str]] = Counter()
         self._held: dict[str, list[float]] = {}
 
     def look(self, episode: Episode, declaration: DatasetDeclaration) -> None:
-        """Look at one episode; people's have no state and pass."""
+        """Look at one episode; of people's, which have no state, only whether anything is known."""
+        self._episodes += 1
+        self._blank += not episode.valid.any()
         if episode.state is None:
             return
-        self._episodes += 1
         layout = declaration.native.layout
         for column, (group, columns) in enumerate(layout.blocks.items()):
             known = episode.valid[:, column] > 0
@@ -39,6 +42,7 @@ class Findings:
 
     def texts(self) -> list[str]:
         """Return what was found, a sentence each."""
+        blank = [f"no hand is known in any row of {self._blank} of {self._episodes} episodes"] if self._blank else []
         shadows = [
             f"the action of {group} equals {kind} in {count} of {self._episodes} episodes: it is no command"
             for (group, kind), count in self._shadows.items()
@@ -48,7 +52,7 @@ class Findings:
             f"{self._episodes} episodes, while commands move: it is measured more slowly than recorded"
             for group, shares in self._held.items()
         ]
-        return shadows + held
+        return blank + shadows + held
 
     def _look_at(self, group: str, action: Floats, state: Floats) -> None:
         shadow = _shadow_of(action, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -11,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from egoscale_sdk.data.images import resize_area
+from egoscale_sdk.data.images import Size, check_size, decode, jpeg_size, resize_area
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError, require_extra
 from egoscale_sdk.specs import CameraStream
 
 QUALITY = 85
-Size = tuple[int, int]
-"""Height and width in pixels."""
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def camera_stream(name: str, native: Size, asked: Size | None, mount: str = "head") -> CameraStream:
@@ -43,46 +43,28 @@ def encode_jpeg(rgb: NDArray[np.uint8], size: Size | None = None) -> bytes:
     return jpeg
 
 
-def jpeg_size(jpeg: bytes, where: str) -> Size:
-    """Read height and width from a JPEG's header.
-
-    Raises:
-        DataError: it is no JPEG.
-    """
-    import simplejpeg
-
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
-    except ValueError as error:
-        raise DataError(f"is not a JPEG image: {one_line(error)}", where=where) from None
-    return int(height), int(width)
-
-
 def as_jpeg(data: bytes, size: Size | None, where: str) -> bytes:
     """Return a JPEG or PNG file as JPEG; a JPEG that has the size already is kept byte for byte.
 
     Raises:
-        DataError: the image cannot be decoded.
+        DataError: the image cannot be decoded, or is too large.
     """
-    import simplejpeg
-
-    if not simplejpeg.is_jpeg(data):
+    native = image_size(data, where)
+    if data.startswith(_PNG):
         return encode_jpeg(_decode_png(data, where), size)
-    if size is None or jpeg_size(data, where) == size:
-        return data
-    try:
-        return encode_jpeg(simplejpeg.decode_jpeg(data, colorspace="RGB"), size)
-    except ValueError as error:
-        raise DataError(f"JPEG image is damaged: {one_line(error)}", where=where) from None
+    return data if size in (None, native) else encode_jpeg(decode(data, where), size)
 
 
 def image_size(data: bytes, where: str) -> Size:
-    """Height and width of a JPEG or PNG file.
+    """Height and width of a JPEG or PNG file, from its header.
 
     Raises:
-        DataError: the image cannot be decoded.
+        DataError: it is neither, or too large to be decoded.
     """
-    return jpeg_size(as_jpeg(data, None, where), where)
+    if not data.startswith(_PNG):
+        return jpeg_size(data, where)
+    width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))  # of the chunk IHDR, which comes first
+    return check_size((height, width), where)
 
 
 def video_size(path: Path, extra: str) -> Size:
@@ -152,6 +134,11 @@ class _Video:
         if not streams or streams[0].codec_context is None or not streams[0].height or not streams[0].width:
             self.container.close()
             raise DataError("has no video stream that can be decoded", where=str(self.path))
+        try:
+            check_size((streams[0].height, streams[0].width), str(self.path))
+        except DataError:
+            self.container.close()
+            raise
         return streams[0]
 
     def __exit__(self, *exc: object) -> None:
@@ -167,4 +154,4 @@ def _decode_png(data: bytes, where: str) -> NDArray[np.uint8]:
             rgb: NDArray[np.uint8] = next(container.decode(video=0)).to_ndarray(format="rgb24")
             return rgb
     except (av.FFmpegError, StopIteration, IndexError):
-        raise DataError("is neither a JPEG nor a PNG image", where=where) from None
+        raise DataError("PNG image is damaged", where=where) from None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data.importers.keypoint_table import EpisodeFacts, KeypointTable
+from egoscale_sdk.data.importers.people import nanoseconds
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats
@@ -71,10 +72,10 @@ def _exchange_times(path: Path, header: list[str], rows: list[list[str]]) -> NDA
         where = header.index("time_ns")
         try:
             return np.array([int(row[where]) for row in rows], np.int64)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise DataError("is not whole nanoseconds", where=f"{path}:time_ns") from None
     if "time_s" in header:
-        return np.round(_numbers(path, header, rows, ["time_s"])[:, 0] * 1e9).astype(np.int64)
+        return nanoseconds(_numbers(path, header, rows, ["time_s"])[:, 0], f"{path}:time_s")
     return None
 
 

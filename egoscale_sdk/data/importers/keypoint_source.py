@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data.importers.exchange import KeypointFrame
-from egoscale_sdk.data.importers.images import as_jpeg, camera_stream, jpeg_size, video_jpegs, video_size
+from egoscale_sdk.data.importers.images import as_jpeg, camera_stream, image_size, video_jpegs, video_size
 from egoscale_sdk.data.importers.keypoint_csv import read_csv
 from egoscale_sdk.data.importers.keypoint_options import KeypointsOptions
 from egoscale_sdk.data.importers.keypoint_table import Bools, EpisodeFacts, KeypointTable, parse_facts, read_npz
-from egoscale_sdk.data.importers.people import Context, HandTrack, people_episode, without_frozen
+from egoscale_sdk.data.importers.people import Context, HandTrack, people_episode, row_rate, without_frozen
 from egoscale_sdk.data.importers.placement import Placement, find_trajectory, place
 from egoscale_sdk.data.importers.sources import source_key, task_span
 from egoscale_sdk.data.importers.text import one_line
@@ -28,7 +28,6 @@ from egoscale_sdk.specs import SIDES, CameraStream
 
 EXTRA = "keypoints"
 _CENTRED_M = 1e-6
-_DEFAULT_FPS = 30.0
 
 
 class KeypointSource:
@@ -43,12 +42,8 @@ class KeypointSource:
         self.points, estimated = to_canonical(self.table.points, self.layout)
         self.estimates_thumb = bool(estimated.any())
         self.time_ns = self._times()
+        self.fps = row_rate(self.time_ns, f"{file}:time")
         self.seen = self._seen()
-
-    @property
-    def fps(self) -> float:
-        """Rows per second, the median."""
-        return 1e9 / float(np.median(np.diff(self.time_ns))) if len(self.time_ns) > 1 else _DEFAULT_FPS
 
     @cached_property
     def frame(self) -> KeypointFrame:
@@ -161,7 +156,7 @@ class KeypointSource:
 
     def _native_size(self) -> tuple[int, int] | None:
         if self.table.jpegs:
-            return jpeg_size(self.table.jpegs[0], f"{self.file}:jpegs")
+            return image_size(self.table.jpegs[0], f"{self.file}:jpegs")
         return None if self.video is None else video_size(self.video, EXTRA)
 
     def _images(self) -> dict[str, ImageStream]:
@@ -219,5 +214,6 @@ def _facts_beside(file: Path) -> EpisodeFacts:
 
 
 def _merged(own: EpisodeFacts, beside: EpisodeFacts) -> EpisodeFacts:
-    """What the side file says, and the file itself where it says something."""
-    return beside.model_copy(update={name: getattr(own, name) for name in own.model_fields_set if getattr(own, name)})
+    """What the side file says, and the file itself where it says something; labels one by one."""
+    said = {name: getattr(own, name) for name in own.model_fields_set if getattr(own, name)}
+    return beside.model_copy(update={**said, "labels": {**beside.labels, **own.labels}})

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, JsonValue, ValidationError
 
 from egoscale_sdk.data.importers.exchange import LABELS, KeypointFrame, ScaleStatus
+from egoscale_sdk.data.importers.people import nanoseconds
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats
@@ -26,7 +27,8 @@ SideChoice = Literal["left", "right", "both"]
 Row3 = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 MAX_UNPACKED_BYTES = 4 * 2**30
 # What numpy and zipfile raise for a damaged archive.
-_DAMAGE = (OSError, ValueError, EOFError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error)
+_DAMAGE = (MemoryError, OSError, ValueError, EOFError, LookupError, RuntimeError, *_UNREADABLE)
 
 
 class Caption(Strict):
@@ -109,7 +111,7 @@ def read_npz(path: Path) -> KeypointTable:
     return KeypointTable(
         where=str(path),
         points=points,
-        facts=_facts(arrays, str(path)),
+        facts=_facts(arrays, path),
         time_ns=_times(arrays, rows, path),
         seen=_optional(arrays, "valid", path, [(rows, 2)], np.bool_),
         conf=_confidence(arrays, rows, points.shape[2], path),
@@ -147,23 +149,26 @@ def _two_hands(points: NDArray[Any], where: str) -> tuple[Floats, bool]:
     return values, False
 
 
-def _facts(arrays: Mapping[str, NDArray[Any]], where: str) -> EpisodeFacts:
+def _facts(arrays: Mapping[str, NDArray[Any]], path: Path) -> EpisodeFacts:
     simple = ("layout", "side", "frame", "scale", "rate_hz", "task", "video")
     values = {name: arrays[name].item() for name in simple if name in arrays and arrays[name].size == 1}
     values["labels"] = {name: arrays[name].tolist() for name in LABELS if name in arrays}
     if "intrinsics" in arrays:
         values["intrinsics"] = arrays["intrinsics"].tolist()
     if "caption_text" in arrays and "caption_rows" in arrays:
-        pairs = zip(arrays["caption_text"].tolist(), arrays["caption_rows"].tolist(), strict=False)
-        values["captions"] = [{"text": text, "start": rows[0], "stop": rows[1]} for text, rows in pairs]
-    return parse_facts(values, where)
+        texts = arrays["caption_text"].ravel().tolist()
+        rows = _optional(arrays, "caption_rows", path, [(len(texts), 2)], np.int64)
+        spans = [] if rows is None else rows.tolist()
+        pairs = zip(texts, spans, strict=True)
+        values["captions"] = [{"text": text, "start": start, "stop": stop} for text, (start, stop) in pairs]
+    return parse_facts(values, str(path))
 
 
 def _times(arrays: Mapping[str, NDArray[Any]], rows: int, path: Path) -> NDArray[np.int64] | None:
     if "time_ns" in arrays:
         return _optional(arrays, "time_ns", path, [(rows,)], np.int64)
     seconds = _optional(arrays, "time_s", path, [(rows,)], np.float64)
-    return None if seconds is None else np.round(seconds * 1e9).astype(np.int64)
+    return None if seconds is None else nanoseconds(seconds, f"{path}:time_s")
 
 
 def _confidence(arrays: Mapping[str, NDArray[Any]], rows: int, joints: int, path: Path) -> Floats | None:
@@ -181,7 +186,8 @@ def _jpegs(arrays: Mapping[str, NDArray[Any]], path: Path) -> list[bytes]:
     where = f"{path}:jpeg_offsets"
     if "jpeg_offsets" not in arrays or arrays["jpegs"].dtype != np.uint8:
         raise DataError("jpegs (uint8) and jpeg_offsets belong together", where=where)
-    blob, offsets = arrays["jpegs"].tobytes(), arrays["jpeg_offsets"].astype(np.int64).tolist()
+    ends = _optional(arrays, "jpeg_offsets", path, [(arrays["jpeg_offsets"].size,)], np.int64)
+    blob, offsets = arrays["jpegs"].tobytes(), [] if ends is None else ends.tolist()
     if sorted(offsets) != offsets or not offsets or offsets[0] != 0 or offsets[-1] != len(blob):
         raise DataError(f"must rise from 0 to {len(blob)}, the size of jpegs", where=where)
     return [blob[start:stop] for start, stop in pairwise(offsets)]
@@ -196,4 +202,8 @@ def _optional(
     if values.dtype.kind not in "bfiu" or (shapes is not None and values.shape not in shapes):
         allowed = [str(shape) for shape in shapes or []]
         raise DataError(f"has shape {values.shape} of {values.dtype}", where=f"{path}:{name}", allowed=allowed)
-    return values.astype(dtype)
+    with np.errstate(invalid="ignore"):
+        cast = values.astype(dtype)
+    if cast.dtype.kind == "i" and not (cast == values).all():
+        raise DataError(f"holds values that are no {cast.dtype}", where=f"{path}:{name}")
+    return cast

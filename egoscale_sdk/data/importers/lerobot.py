@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from egoscale_sdk.data.declare import declare
-from egoscale_sdk.data.importers.images import Size, as_jpeg, camera_stream, image_size, video_jpegs, video_size
+from egoscale_sdk.data.images import Size
+from egoscale_sdk.data.importers.images import as_jpeg, camera_stream, image_size, video_jpegs, video_size
 from egoscale_sdk.data.importers.lerobot_meta import EpisodeInfo, LeRobotFolder, open_lerobot
 from egoscale_sdk.data.importers.lerobot_table import LeRobotTable
-from egoscale_sdk.data.importers.people import check_times
+from egoscale_sdk.data.importers.people import check_times, nanoseconds
 from egoscale_sdk.data.importers.robot_rows import RobotRows, RowReader
 from egoscale_sdk.data.importers.sources import FileRecording, ImportOptions, source_key
 from egoscale_sdk.errors import DataError, did_you_mean, require_extra
@@ -109,8 +110,7 @@ class _Robot:
         if table.rows != info.length:
             what = f"has {table.rows} rows, meta/episodes.jsonl says {info.length}: truncated?"
             raise DataError(what, where=str(table.path))
-        seconds = table.numbers("timestamp").reshape(table.rows)
-        time_ns = np.round(seconds * 1e9).astype(np.int64)
+        time_ns = nanoseconds(table.scalars("timestamp"), f"{table.path}:timestamp")
         check_times(time_ns, f"{table.path}:timestamp")
         action = self.action.read(table.numbers(self.layout.action_key))
         state = self.state.read(table.numbers(self.layout.state_key)) if self.state else None
@@ -135,13 +135,24 @@ class _Robot:
         """Picture features by our name of the camera, and those that no episode has any picture of."""
         if self.options.skip_images:
             return {}, []
-        found, absent = {}, []
+        found: dict[str, str] = {}
+        absent: list[str] = []
         for feature in self.folder.info.pictures:
             if feature in self.layout.cameras or self._has_pictures(feature):
-                found[feature] = self.layout.cameras.get(feature, feature.rpartition(".")[2])
+                found[feature] = self._camera_name(feature, found)
             else:
                 absent.append(feature)
         return found, absent
+
+    def _camera_name(self, feature: str, taken: dict[str, str]) -> str:
+        name = self.layout.cameras.get(feature, feature.rpartition(".")[2])
+        if name in taken.values():
+            raise DataError(
+                f"two features would be camera {name!r}",
+                where=f"{self.folder.root}/meta/info.json:features.{feature}",
+                hint="name them in the embodiment's [[recordings]]: docs/importers.md",
+            )
+        return name
 
     def _has_pictures(self, feature: str) -> bool:
         if self.folder.info.features[feature].dtype == "image":
@@ -181,12 +192,12 @@ class _Robot:
         """One caption for every stretch of rows with the same task."""
         if "task_index" not in self.folder.info.features:
             return []
-        index = table.numbers("task_index").reshape(table.rows).astype(int)
+        index = table.scalars("task_index")
         starts = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), table.rows]
         spans = []
         for start, stop in pairwise(starts):
             if index[start] not in self.folder.tasks:
-                raise DataError(f"task_index {index[start]} is not in meta/tasks.jsonl", where=str(table.path))
+                raise DataError(f"task_index {index[start]:g} is not in meta/tasks.jsonl", where=str(table.path))
             spans.append(LanguageSpan(self.folder.tasks[index[start]], start, stop))
         return spans
 

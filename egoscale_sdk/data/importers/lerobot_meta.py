@@ -39,7 +39,7 @@ class Info(_Lenient):
 
     codebase_version: str
     robot_type: str | None = None
-    fps: float = Field(gt=0)
+    fps: float = Field(gt=0, allow_inf_nan=False)
     chunks_size: int = Field(gt=0, default=1000)
     data_path: str
     video_path: str | None = None

@@ -21,6 +21,7 @@ GAP_PERIODS = 4.0
 FROZEN_ROWS = 3
 JUMP_M_S = 10.0
 JUMP_RAD_S = 30.0
+MAX_STAMP_S = 9.2e9
 RAW = ("keypoints", "camera_pose", "camera_valid")
 """Raw arrays of every episode of people."""
 
@@ -83,7 +84,7 @@ def people_episode(track: HandTrack, context: Context) -> Episode:
     """
     _check_track(track)
     present = track.seen & plausible_hands(track.keypoints)
-    rows = hand_rows(track.keypoints, present, track.frame_pose)
+    rows = hand_rows(np.where(present[..., None, None], track.keypoints, 0), present, track.frame_pose)
     conf = np.where(present, np.clip(track.conf, 0, 1), 0).astype(np.float32)
     return Episode(
         key=track.key,
@@ -174,6 +175,28 @@ def check_times(time_ns: NDArray[np.int64], where: str) -> None:
     if late.size:
         row = int(late[0]) + 1
         raise DataError(f"time stamps do not increase at row {row} ({late.size} such rows)", where=where)
+
+
+def row_rate(time_ns: NDArray[np.int64], where: str, otherwise: float = 30.0) -> float:
+    """Rows per second, the median; of a single row ``otherwise``.
+
+    Raises:
+        DataError: stamps do not increase.
+    """
+    check_times(time_ns, where)
+    return 1e9 / float(np.median(np.diff(time_ns))) if len(time_ns) > 1 else otherwise
+
+
+def nanoseconds(seconds: Floats, where: str) -> NDArray[np.int64]:
+    """Turn stamps in seconds into whole nanoseconds.
+
+    Raises:
+        DataError: one is not finite, or too large for int64.
+    """
+    bad = np.flatnonzero(~(np.abs(seconds) < MAX_STAMP_S))
+    if bad.size:
+        raise DataError(f"stamp {bad[0]} is {seconds[bad[0]]:g}, which is no time in seconds", where=where)
+    return np.round(seconds * 1e9).astype(np.int64)
 
 
 def _raw_keypoints(rows: HandRows) -> NDArray[np.float32]:

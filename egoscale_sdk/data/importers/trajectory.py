@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.data.importers.people import nanoseconds
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats, interpolate_poses, make_pose, quat_xyzw_to_wxyz, rotation_from_quaternion
@@ -57,7 +58,7 @@ def read_trajectory(path: Path) -> Trajectory:
     if len(widths) != 1 or not widths <= {8, 16, 17}:
         raise DataError(f"has lines of {sorted(widths) or 'no'} numbers", where=str(path), allowed=[_FORMS])
     values = np.array(rows)
-    time_ns = None if widths == {16} else np.round(values[:, 0] * 1e9).astype(np.int64)
+    time_ns = None if widths == {16} else nanoseconds(values[:, 0], str(path))
     if time_ns is not None and (np.diff(time_ns) <= 0).any():
         raise DataError("time stamps of the trajectory do not increase", where=str(path))
     poses = _from_tum(values) if widths == {8} else values[:, -16:].reshape(-1, 4, 4)
