@@ -12,14 +12,14 @@ from egoscale_sdk.specs import Side
 
 PROMPT = "pick up the red cylinder"
 RATE_HZ = 20.0
-OBJECT_SPREAD_M = 0.11
+OBJECT_SPREAD_M = 0.13
 SUCCESS_LIFT_M = 0.05
 SUCCESS_HOLD_NS = 450_000_000
 # For a right hand; a left hand does it in the mirror.
 _START, _START_SPREAD = np.array([-0.19, -0.23, 0.20]), np.array([0.035, 0.035, 0.03])
 _START_TURN_RAD = np.array([0.15, 0.15, 0.25])
-_EYE, _EYE_SPREAD = np.array([-0.22, 0.035, 0.60]), np.array([0.03, 0.03, 0.03])
-_GAZE, _GAZE_SPREAD = np.array([0.005, -0.072, 0.09]), np.array([0.015, 0.015, 0.01])
+_EYE, _EYE_SPREAD = np.array([-0.22, 0.035, 0.64]), np.array([0.03, 0.03, 0.03])
+_GAZE, _GAZE_SPREAD = np.array([0.0, -0.065, 0.09]), np.array([0.015, 0.015, 0.01])
 
 
 @dataclass(frozen=True)

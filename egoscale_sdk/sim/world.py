@@ -15,7 +15,7 @@ from egoscale_sdk.specs import HandSpec
 
 TIMESTEP_S = 1 / 240
 CAMERA = "head"
-FOV_RAD = 0.86
+FOV_RAD = 0.88
 OBJECT_RADIUS_M, OBJECT_HEIGHT_M, OBJECT_MASS_KG = 0.028, 0.140, 0.15
 # Wrist frame in the world for a side grasp with the right hand: palm (x) to the left, thumb (y) up, fingers (z) ahead.
 SIDE_GRASP: Floats = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
