@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf, isfinite
 
 
 class EgoscaleError(Exception):
@@ -69,6 +70,13 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Return ``"did you mean 'x'?"`` for the closest allowed name, or an empty string."""
     close = get_close_matches(name, list(allowed), n=1)
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def check_range(flag: str, value: float, low: float, high: float = inf) -> None:
+    """Raise `EgoscaleError` unless ``low <= value <= high``."""
+    if not low <= value <= high:
+        allowed = f"{low:g} to {high:g}" if isfinite(high) else f"{low:g} and above"
+        raise EgoscaleError(f"is {value:g}", where=flag, allowed=[allowed])
 
 
 def require_extra(module: str, extra: str, purpose: str) -> None:

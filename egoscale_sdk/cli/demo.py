@@ -39,7 +39,10 @@ def demo(
     from egoscale_sdk.cli.console import say
     from egoscale_sdk.cli.demo_report import write_report
     from egoscale_sdk.cli.demo_steps import Demo, fresh_folder, read_cast
+    from egoscale_sdk.errors import check_range
 
+    for flag, value in (("--episodes", episodes), ("--steps", steps), ("-n", rollouts)):
+        check_range(flag, value, 1)
     folder = fresh_folder(Path(out))
     run = Demo(folder, read_cast(cast), quiet=quiet)
     run.record(episodes)

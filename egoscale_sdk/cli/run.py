@@ -59,17 +59,34 @@ def run(
     import torch
 
     from egoscale_sdk.cli.console import emit, say
+    from egoscale_sdk.errors import check_range
     from egoscale_sdk.host import default_host
     from egoscale_sdk.runtime.rollout import Task
     from egoscale_sdk.runtime.session import Session, Settings
 
+    for flag, value, low in (
+        ("-n", episodes, 1),
+        ("--samples", samples, 1),
+        ("--execute", execute, 1),
+        ("--seed", seed, 0),
+        ("--films", films, 0),
+    ):
+        check_range(flag, value, low)
+    check_range("--seconds", seconds, 0.1, 86400)
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # a chunk of a small policy is done before a second thread has woken up
     settings = Settings(driver, dataset, action_set, embodiment or "", prompt, execute, samples)
     session = Session.open(checkpoint, settings, default_host())
     for note in session.notes:
         say(f"note: {note}", quiet=quiet)
     result: dict[str, Any] = {"checkpoint": checkpoint, "embodiment": session.trained.id, "driver": driver}
-    result |= {"prompt": session.prompt, "seed": seed, "execute": execute, "samples": samples}
+    result |= {
+        "prompt": session.prompt,
+        "seed": seed,
+        "execute": min(execute, session.policy.horizon),
+        "samples": samples,
+    }
     if isinstance(session.driver, Task):
         result |= _task(session, episodes, seed, baselines, Path(out) if out else None, films, quiet)
     elif driver == "replay":
@@ -128,7 +145,7 @@ def _replay(session: Any, episodes: int, quiet: bool) -> dict[str, Any]:
             deviations.append(driver.deviation())
             progress(count, episodes)
     means = {key: sum(item[key] for item in deviations) / len(deviations) for key in deviations[0]}
-    return {"n": episodes, "mean_deviation": means}
+    return {"n": len(deviations), "mean_deviation": means}
 
 
 def _robot(session: Any, seconds: float, quiet: bool) -> dict[str, Any]:

@@ -43,11 +43,20 @@ def simulate(
     """
     from pathlib import Path
 
-    from egoscale_sdk.cli.console import emit, progress_bar
+    from egoscale_sdk.cli.console import emit, progress_bar, say
+    from egoscale_sdk.errors import check_range
     from egoscale_sdk.host import default_host
     from egoscale_sdk.sim.generate import generate
+    from egoscale_sdk.sim.lerobot_writer import robot_type
 
+    for flag, value, low in (("-n", episodes, 1), ("--seed", seed, 0), ("--workers", workers, 1)):
+        check_range(flag, value, low)
+    check_range("--image-px", image_px, 8, 2048)
     spec = default_host().spec(embodiment)
+    importer = "keypoints" if spec.kind == "human" else "lerobot"
+    if importer == "lerobot" and robot_type(spec, side) not in {layout.robot_type for layout in spec.recordings}:
+        text = f"{spec.id} has no [[recordings]] table for {robot_type(spec, side)!r}: importing this needs one"
+        say(f"note: {text} (docs/importers.md)", quiet=quiet)
     with progress_bar(f"simulate {spec.id}", quiet=quiet) as progress:
         made = generate(
             spec,
@@ -59,7 +68,6 @@ def simulate(
             workers=workers,
             progress=progress,
         )
-    importer = "keypoints" if spec.kind == "human" else "lerobot"
     emit(
         {"folder": folder, "embodiment": spec.id, "episodes": made.episodes, "rows": made.rows, "seed": seed},
         as_json=json,

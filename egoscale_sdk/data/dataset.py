@@ -269,6 +269,7 @@ class Dataset:
             DataError: a shape is wrong, a number not finite, or another set has the name.
         """
         self._need_newest()
+        self._with_action_set(spec)  # a name that is taken is refused before anything is computed
         pairs = arrays.items() if isinstance(arrays, Mapping) else arrays
         added = tuple(self._write_derived(spec, segment, values) for segment, values in pairs)
         while True:

@@ -145,6 +145,14 @@ class PluginHost:
         """Return the drivers of every working plugin, ordered by name."""
         return list_named(self.registry, lambda plugin: plugin.drivers)
 
+    def driver_entry(self, name: str) -> DriverEntry:
+        """Return what is said of a driver, by its command-line name; nothing is made.
+
+        Raises:
+            UnknownIdError, PluginError: there is none, or the plugin of the given namespace is broken.
+        """
+        return find_named(self.registry, name, "driver", lambda plugin: plugin.drivers)[1]
+
     def driver(self, name: str, spec: EmbodimentSpec, **settings: Any) -> Driver:
         """Return a driver for ``spec`` by its command-line name, not yet connected.
 

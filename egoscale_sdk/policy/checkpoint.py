@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -208,11 +209,27 @@ def _write_json(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")
 
 
+def check_place(folder: Path) -> None:
+    """Refuse a place where no checkpoint can be written, before hours are spent on one.
+
+    Raises:
+        CheckpointError: there is something else, or nothing can be written.
+    """
+    foreign = folder.exists() and not is_checkpoint(folder)
+    if foreign and (not folder.is_dir() or any(file.name not in KEPT for file in folder.iterdir())):
+        raise CheckpointError("is there already and is no checkpoint", where=str(folder), hint="choose another --out")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent):
+            pass
+    except OSError as error:
+        raise CheckpointError(f"cannot be written: {error.strerror}", where=str(folder)) from None
+
+
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """Give an empty folder to fill, which then takes the place of ``folder``."""
-    if folder.exists() and not is_checkpoint(folder) and any(f.name not in KEPT for f in folder.iterdir()):
-        raise CheckpointError("is there already and is no checkpoint", where=str(folder), hint="choose another --out")
+    check_place(folder)
     mark = uuid.uuid4().hex[:8]
     new, old = (folder.with_name(f".{folder.name}.{mark}.{word}") for word in ("new", "old"))
     new.mkdir(parents=True)
@@ -225,5 +242,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
             folder.rename(old)
         new.rename(folder)
     finally:
+        if old.exists() and not folder.exists():  # interrupted between the two
+            old.rename(folder)
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from egoscale_sdk.data import Dataset, EpisodeRows
 from egoscale_sdk.errors import DataError
@@ -70,7 +71,10 @@ def retarget_dataset(
     Raises:
         DataError: the dataset is not of people, or a set of this name that was made differently.
     """
-    spec = _action_set(dataset, target, retargeters, provider, name or set_name(target.id))
+    try:
+        spec = _action_set(dataset, target, retargeters, provider, name or set_name(target.id))
+    except ValidationError as error:
+        raise DataError(f"{name!r}: {error.errors()[0]['msg']}", where="--name") from None
     if any(hand.representation != "keypoints" for hand in dataset.declaration.spec.hands):
         raise DataError("holds no hand keypoints; only recordings of people are retargeted", where=str(dataset.path))
     tally = _Tally(spec.layout)

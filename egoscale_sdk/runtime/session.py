@@ -17,7 +17,7 @@ from egoscale_sdk.runtime.replay import ReplayDriver
 from egoscale_sdk.runtime.rollout import Task
 from egoscale_sdk.runtime.sources import ActionSource, PolicySource
 from egoscale_sdk.runtime.target import choose_embodiment, drivable_set
-from egoscale_sdk.specs import EmbodimentSpec, action_fingerprint
+from egoscale_sdk.specs import EmbodimentSpec, Provider, action_fingerprint
 
 CAMERA = "head"
 
@@ -54,12 +54,12 @@ class Session:
         Raises:
             CheckpointError, DataError, UnknownIdError: something is missing or disagrees.
         """
+        declared = _declared(host, settings.driver)
         policy = LoadedPolicy.load(checkpoint)
         dataset = Dataset.open(settings.dataset) if settings.dataset else None
         action_set = drivable_set(dataset, settings.action_set) if dataset else None
-        declared = _declared(host, settings.driver)
         embodiment = choose_embodiment(policy.drivable, action_set, declared, settings.embodiment)
-        limited = _within_trained_limits(host, policy, host.spec(embodiment))
+        limited = _within_trained_limits(host, policy, host.spec(embodiment, provider=_provider(dataset, embodiment)))
         driver = host.driver(settings.driver, limited.spec, **_driver_settings(settings, dataset))
         trained = policy.bind(limited.spec, cameras=driver.cameras)
         demonstrations = (dataset, action_set.name) if dataset and action_set else None
@@ -89,11 +89,18 @@ class Session:
         )
 
     def replays(self, host: PluginHost, episodes: int) -> Iterator[ReplayDriver]:
-        """Yield a driver for each of the first ``episodes`` recorded episodes."""
-        for episode in range(episodes):
+        """Yield a driver for each of the first ``episodes`` recorded episodes, or for all if there are fewer."""
+        there = len(self.demonstrations[0].episodes) if self.demonstrations else episodes
+        for episode in range(min(episodes, there)):
             driver = host.driver(self.settings.driver, self.driver.spec, dataset=self.settings.dataset, episode=episode)
             assert isinstance(driver, ReplayDriver), "the replay driver is ours"
             yield driver
+
+
+def _provider(dataset: Dataset | None, embodiment: str) -> Provider | None:
+    """The distribution that a dataset of this embodiment was written with, to be named if it is not installed."""
+    declared = None if dataset is None else dataset.declaration
+    return declared.provider if declared is not None and declared.embodiment == embodiment else None
 
 
 def _within_trained_limits(host: PluginHost, policy: LoadedPolicy, spec: EmbodimentSpec) -> Resolution:
@@ -106,8 +113,7 @@ def _within_trained_limits(host: PluginHost, policy: LoadedPolicy, spec: Embodim
 
 def _declared(host: PluginHost, driver: str) -> list[str]:
     """Ids of the embodiments that a driver declares by name rather than by glob."""
-    entries = [entry for entry in host.drivers() if entry.name == driver.rpartition("/")[2]]
-    return [pattern for entry in entries for pattern in entry.embodiments if not set(pattern) & set("*?[")]
+    return [pattern for pattern in host.driver_entry(driver).embodiments if not set(pattern) & set("*?[")]
 
 
 def _driver_settings(settings: Settings, dataset: Dataset | None) -> dict[str, Any]:

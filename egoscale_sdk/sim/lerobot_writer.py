@@ -104,7 +104,7 @@ class LeRobotWriter:
 def robot_type(spec: EmbodimentSpec, side: Side) -> str:
     """Return the name under which the spec says it knows our own simulation's recordings of one hand.
 
-    A spec that says nothing gets a name of the same form; importing it then needs ``--embodiment``.
+    A spec that says nothing gets a name of the same form; importing it then needs a table of that name.
     """
     known = (layout.robot_type for layout in spec.recordings if _is_ours(layout, spec, side))
     return next(known, OWN + spec.id.split("@")[0].replace("/", "_") + f"_{side}")

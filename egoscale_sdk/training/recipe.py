@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -15,6 +15,7 @@ from egoscale_sdk.policy.config import PolicyConfig, preset
 from egoscale_sdk.specs import Strict
 
 Part = Literal["vision", "language", "expert", "adapters"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 MAX_RECIPE_BYTES = 2**20
 
 
@@ -38,7 +39,7 @@ class TrainingRecipe(Strict):
     micro_batch: int = Field(default=0, ge=0)
     learning_rate: float = Field(gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    betas: tuple[float, float] = (0.95, 0.999)
+    betas: tuple[Decay, Decay] = (0.95, 0.999)
     weight_decay: float = Field(default=1e-5, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     flow_samples: int = Field(default=1, gt=0)
@@ -153,7 +154,7 @@ def _value(text: str) -> Any:
 
 def _explained(error: ValidationError, where: str) -> RecipeError:
     """Turn the first complaint into one line that names the field and, for a misspelt one, what it may be."""
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")  # a misspelt name explains more
     path = [str(part) for part in first["loc"]]
     hint = ""
     if first["type"] == "extra_forbidden":

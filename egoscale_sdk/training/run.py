@@ -10,7 +10,7 @@ from typing import Any
 
 from egoscale_sdk.errors import CheckpointError
 from egoscale_sdk.host import default_host
-from egoscale_sdk.policy.checkpoint import Checkpoint, is_checkpoint
+from egoscale_sdk.policy.checkpoint import Checkpoint, check_place, is_checkpoint
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.training.assemble import assemble
 from egoscale_sdk.training.evaluation import evaluate
@@ -55,6 +55,7 @@ def run_training(job: TrainingJob, progress: Progress = silent, say: Callable[[s
         raise CheckpointError(
             "is a checkpoint already", where=str(out), hint="choose another --out, or go on with --resume"
         )
+    check_place(out)
     sources = open_sources(
         job.data,
         recipe.policy,

@@ -117,7 +117,7 @@ def held_out(count: int, holdout: str) -> int:
     try:
         value = float(holdout or 0)
         number = int(value) if value >= 1 else math.ceil(value * count)
-    except ValueError:
+    except (ValueError, OverflowError):
         value, number = -1.0, 0
     if value < 0 or (value >= 1 and value != number):
         raise RecipeError(f"{holdout!r} is neither a number of episodes nor a fraction", where="--holdout")

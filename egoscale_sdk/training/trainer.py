@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from egoscale_sdk.policy.vla import VLA, Noise
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs.compare import diff_meaning
 from egoscale_sdk.training.batches import Feeder, Part
+from egoscale_sdk.training.interrupt import postponed_interrupt
 from egoscale_sdk.training.metrics import CurveFile, Tally
 from egoscale_sdk.training.optimizer import (
     build_optimizer,
@@ -66,22 +68,30 @@ class Trainer:
         self._curve, self._tally = CurveFile(out), Tally(sources, checkpoint.statistics)
 
     def run(self) -> Checkpoint:
-        """Train to the last step; the result is saved."""
+        """Train to the last step; the result is saved.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed; a single process has saved the step it was at.
+        """
         steps = self.recipe.training.steps
         if self._start:
             tensors = load_tensors(self.out / "optimizer.safetensors", optimizer_shapes(self._policy), partial=True)
             restore_optimizer(self._policy, self._optimizer, tensors)
         if self._accelerator.is_main_process:
             self._curve.cut(self._start)
+        alone = self._accelerator.num_processes == 1  # others would wait for one that stops
         began = time.perf_counter()
-        for step, parts in enumerate(self._feeder().steps(self._start, steps), start=self._start):
-            self._step(step, parts)
-            done = step + 1
-            rate = (done - self._start) / (time.perf_counter() - began)
-            if done % self.recipe.training.log_every == 0 or done == steps:
-                self._report(done, rate)
-            if done % self.recipe.training.save_every == 0 or done == steps:
-                self._save(done)
+        with postponed_interrupt() if alone else nullcontext(lambda: False) as interrupted:
+            for step, parts in enumerate(self._feeder().steps(self._start, steps), start=self._start):
+                self._step(step, parts)
+                done, stop = step + 1, interrupted()
+                rate = (done - self._start) / (time.perf_counter() - began)
+                if done % self.recipe.training.log_every == 0 or done == steps or stop:
+                    self._report(done, rate)
+                if done % self.recipe.training.save_every == 0 or done == steps or stop:
+                    self._save(done)
+                if stop and done < steps:
+                    raise KeyboardInterrupt
         return self.checkpoint
 
     @property

@@ -51,16 +51,18 @@ def import_recording(recording: Recording, destination: str | Path, *, progress:
     missing = [key for key in recording.keys if key not in target.keys]
     summary.present = len(recording.keys) - len(missing)
     batch: list[Episode] = []
-    for done, (key, result) in enumerate(_read_all(recording, missing, target.declaration), 1):
-        if isinstance(result, Episode):
-            batch.append(result)
-            findings.look(result, target.declaration)
-        else:
-            summary.failed[key] = str(result)
-        if len(batch) >= COMMIT_EPISODES or _bytes(batch) >= COMMIT_BYTES:
-            _commit(target, batch, summary)
-        progress(done, len(missing), f"{summary.rows + sum(len(episode.time_ns) for episode in batch)} rows")
-    _commit(target, batch, summary)
+    try:
+        for done, (key, result) in enumerate(_read_all(recording, missing, target.declaration), 1):
+            if isinstance(result, Episode):
+                batch.append(result)
+                findings.look(result, target.declaration)
+            else:
+                summary.failed[key] = str(result)
+            if len(batch) >= COMMIT_EPISODES or _bytes(batch) >= COMMIT_BYTES:
+                _commit(target, batch, summary)
+            progress(done, len(missing), f"{summary.rows + sum(len(episode.time_ns) for episode in batch)} rows")
+    finally:  # whatever stops the import, Ctrl-C included: what was read is kept
+        _commit(target, batch, summary)
     summary.findings += findings.texts()
     return summary
 
