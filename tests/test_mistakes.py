@@ -1,7 +1,10 @@
 """A user's mistakes are found before work begins, and Ctrl-C loses nothing that was finished."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -87,6 +90,17 @@ def test_recording_refuses_what_makes_no_sense_and_leaves_nothing(capsys, tmp_pa
     monkeypatch.chdir(tmp_path)
     assert message in complaint(capsys, *words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_terminal_without_frames_is_told_the_same():
+    words = [sys.executable, "-m", "egoscale_sdk", "retarget", "people.zarr"]
+    said = [
+        subprocess.run(words, capture_output=True, env={**os.environ, "PYTHONIOENCODING": code}).stderr.decode()
+        for code in ("ascii", "utf-8")
+    ]
+    assert said[0] == said[1]
+    assert said[0].startswith("error: Missing from egoscale retarget: --to")
+    assert "--help" in said[0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), 3])

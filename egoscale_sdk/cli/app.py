@@ -22,7 +22,7 @@ from egoscale_sdk.errors import EgoscaleError, did_you_mean
 
 _CLI = "egoscale_sdk.cli"
 _BOX = re.compile(r"[╭╮╰╯│]")
-_RULE = re.compile(r"\s*─+\s*")
+_RULE = re.compile(r"\s*(─+|-{3,})\s*")
 
 EPILOG = """\
 examples:
@@ -187,7 +187,13 @@ def _refuse_repeated(argv: list[str]) -> None:
 
 
 def _one_line(box: str) -> str:
-    """Turn the parser's framed complaint into one line; the frame's title says nothing more."""
-    lines = [_BOX.sub("", line).strip() for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    """Turn the parser's framed complaint into one line; the frame's title says nothing more.
+
+    Where a terminal cannot show frames, the title stands above a rule of hyphens.
+    """
+    stripped = (_BOX.sub("", line).strip() for line in box.splitlines() if not line.startswith(("╭", "╰")))
+    lines = [line for line in stripped if line]
+    if "╭" not in box and lines[1:] and _RULE.fullmatch(lines[1]):
+        lines = lines[2:]
     sentences = " ".join("; " if _RULE.fullmatch(line) else line for line in lines)
     return re.sub(r"\s+", " ", sentences).replace(" ;", ";").strip(" ;")
