@@ -5,7 +5,7 @@ import pytest
 from runtime_kit import Obedient, Scripted, at, constant
 
 from egoscale_sdk.errors import SafetyError
-from egoscale_sdk.runtime.loop import ControlLoop
+from egoscale_sdk.runtime.loop import ControlLoop, Pacer
 from egoscale_sdk.runtime.plan import Plan
 
 
@@ -113,3 +113,22 @@ def test_limits_hold_against_a_policy_that_jumps():
     assert np.abs(np.diff(q[:, 0])).max() <= 2.0 / 50 + 1e-9
     assert np.diff(x).max() <= 1.0 / 50 + 1e-6
     assert loop.log.counts["right_wrist speed"] > 0
+
+
+def test_a_late_period_is_not_made_up_for_by_a_burst():
+    now, slept = [0.0], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    def think_once(state):
+        now[0] += 0.5 if plan.calls == 1 else 0.0  # the second inference takes 25 periods
+        return plan.propose(state)
+
+    plan = constant((0.1, 0.0))
+    driver, loop = start(Scripted(think_once), execute=1, pacer=Pacer(lambda: now[0], sleep))
+    times = []
+    loop.run(0.2, until=lambda tick: times.append(now[0]))
+    assert min(np.diff(times)) > 0.02 - 1e-9
+    assert max(np.diff(times)) == pytest.approx(0.52, abs=0.03)

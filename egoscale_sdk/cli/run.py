@@ -151,11 +151,11 @@ def _replay(session: Any, episodes: int, quiet: bool) -> dict[str, Any]:
 def _robot(session: Any, seconds: float, quiet: bool) -> dict[str, Any]:
     """Drive a robot in real time until the time is over or a fault is latched."""
     from egoscale_sdk.cli.console import say
-    from egoscale_sdk.runtime.loop import ControlLoop
+    from egoscale_sdk.runtime.loop import ControlLoop, Pacer
 
     session.driver.connect()
     try:
-        loop = ControlLoop(session.driver, session.source(), execute=session.settings.execute, realtime=True)
+        loop = ControlLoop(session.driver, session.source(), execute=session.settings.execute, pacer=Pacer())
         loop.reset(0)
         say(f"driving {session.trained.id} for {seconds:g} s; Ctrl-C holds and stops", quiet=quiet)
         loop.run(seconds)

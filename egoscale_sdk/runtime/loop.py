@@ -34,6 +34,26 @@ class Log:
     fault: str = ""
 
 
+class Pacer:
+    """Keeps a period between one command and the next.
+
+    A late period is not made up for by a quick one: speeds are limited per period, so a burst would exceed them.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._due_s = clock()
+
+    def wait(self, period_s: float) -> None:
+        """Return when a period has passed since the last return, at once if it has."""
+        now = self._clock()
+        self._due_s = max(self._due_s + period_s, now)
+        if self._due_s > now:
+            self._sleep(self._due_s - now)
+
+
 class ControlLoop:
     """Reads, decides, limits and writes, once per control period of the spec.
 
@@ -45,11 +65,11 @@ class ControlLoop:
         driver: A connected robot, simulation or replay.
         source: Where targets come from.
         execute: Elements of a chunk to carry out before asking again.
-        realtime: Keep pace with the clock; a simulation keeps its own time.
+        pacer: Keeps pace with the clock; None for a simulation, which keeps its own time.
     """
 
-    def __init__(self, driver: Driver, source: ActionSource, *, execute: int = 8, realtime: bool = False) -> None:
-        self._driver, self._source, self._execute, self._realtime = driver, source, execute, realtime
+    def __init__(self, driver: Driver, source: ActionSource, *, execute: int = 8, pacer: Pacer | None = None) -> None:
+        self._driver, self._source, self._execute, self._pacer = driver, source, execute, pacer
         self._safety = SafetyFilter(driver.spec, driver.sides)
         self._period_s = 1 / driver.spec.control.rate_hz
         self._stale_after_s = driver.spec.control.stale_after_s
@@ -82,14 +102,12 @@ class ControlLoop:
 
         ``until`` is asked after each period.
         """
-        deadline = time.monotonic()
         for count in range(1, round(seconds / self._period_s) + 1):
             tick = self.tick()
             if until(tick) or tick.phase == "fault":
                 return count
-            if self._realtime:
-                deadline += self._period_s
-                time.sleep(max(0.0, deadline - time.monotonic()))
+            if self._pacer is not None:
+                self._pacer.wait(self._period_s)
         return round(seconds / self._period_s)
 
     @property

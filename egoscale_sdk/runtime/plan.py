@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egoscale_sdk.geometry import Floats, interpolate_poses
+from egoscale_sdk.geometry import Floats, interpolate_poses, pose_from_vec9
 from egoscale_sdk.interfaces import RobotCommand
 from egoscale_sdk.specs import RowLayout, Side
 
@@ -57,8 +57,6 @@ class Plan:
 
 def plan_from_rows(rows: Floats, layout: RowLayout, sides: tuple[Side, ...], start_ns: int, dt_s: float) -> Plan:
     """Return the plan that absolute rows ``(H, D)`` describe, for the sides that are there."""
-    from egoscale_sdk.geometry import pose_from_vec9
-
     wrists = {side: pose_from_vec9(rows[:, layout.blocks[f"{side}_wrist"]]) for side in sides}
     hands = {side: rows[:, layout.blocks[f"{side}_hand"]] for side in sides}
     return Plan(start_ns, dt_s, wrists, hands)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats
 from egoscale_sdk.sim.motion import Motion, plan_grasp
 from egoscale_sdk.sim.operator import Operator
 from egoscale_sdk.sim.person import KEYPOINTS
-from egoscale_sdk.sim.render import Backend
 from egoscale_sdk.sim.task import RATE_HZ, LiftCheck, Scene, draw_scene, look_at
 from egoscale_sdk.sim.world import HandWorld
 from egoscale_sdk.specs import HandSpec
@@ -54,23 +54,24 @@ def demonstrate(
     """Return the first successful episode of this seed; a failed attempt is thrown away, as a recordist would.
 
     A person's head moves a little; a robot's camera stays where it was mounted that day.
+
+    Raises:
+        DataError: this hand does not seem able to do it.
     """
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng((*seed, attempt))
         episode = record(world, operator, rng, image_px, person=person)
         if episode.success:
-            break
-    return episode
+            return episode
+    hand = f"the {world.hand.side} hand of space {world.hand.hand_space.id}"
+    raise DataError(
+        f"{hand} did not lift the object in {_ATTEMPTS} attempts",
+        hint="look at its bodies, dynamics and finger roles: egoscale embodiments show ID",
+    )
 
 
 def record(
-    world: HandWorld,
-    operator: Operator,
-    rng: np.random.Generator,
-    image_px: int = 64,
-    *,
-    person: bool = False,
-    backend: Backend = "auto",
+    world: HandWorld, operator: Operator, rng: np.random.Generator, image_px: int = 64, *, person: bool = False
 ) -> Demonstration:
     """Record one attempt, successful or not."""
     scene = draw_scene(rng, world)
@@ -83,7 +84,7 @@ def record(
     for wrist, joints, camera in zip(motion.wrist, commands, cameras, strict=True):
         world.set_camera(camera)
         keypoints = world.positions(KEYPOINTS) if person else np.empty(0)
-        rows.append((world.wrist, world.joints, keypoints, world.picture(image_px, image_px, backend)))
+        rows.append((world.wrist, world.joints, keypoints, world.picture(image_px, image_px)))
         world.step(wrist, joints, 1 / RATE_HZ)
         check.update(world)
     return _collect(rows, motion, commands, cameras, check.done, person)
