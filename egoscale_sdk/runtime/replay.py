@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
 from egoscale_sdk.data import Dataset
+from egoscale_sdk.data.images import decode
 from egoscale_sdk.errors import DataError, SafetyError
 from egoscale_sdk.geometry import pose_from_vec9
 from egoscale_sdk.interfaces import Driver, RobotCommand, RobotState
@@ -115,7 +115,7 @@ class ReplayDriver(Driver):
         segment = self._dataset.segment(episode.segment)
         names = [camera.name for camera in self._dataset.declaration.cameras]
         jpegs = {name: segment.jpeg(name, episode.start + row) for name in names}
-        return {name: simplejpeg.decode_jpeg(data) for name, data in jpegs.items() if data is not None}
+        return {name: decode(data, f"camera {name!r}, row {row}") for name, data in jpegs.items() if data is not None}
 
     def _is_there(self, side: Side) -> bool:
         valid = self._rows.state_valid
