@@ -47,11 +47,11 @@ class Pacer:
         self._due_s = clock()
 
     def wait(self, period_s: float) -> None:
-        """Return when a period has passed since the last return, at once if it has."""
+        """Return when the next period begins; one that was late is followed by a whole one."""
         now = self._clock()
-        self._due_s = max(self._due_s + period_s, now)
-        if self._due_s > now:
-            self._sleep(self._due_s - now)
+        on_time = self._due_s + period_s
+        self._due_s = on_time if now <= on_time else now + period_s
+        self._sleep(self._due_s - now)
 
 
 class ControlLoop:
