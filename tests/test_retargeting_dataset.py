@@ -156,6 +156,14 @@ def test_the_command_prints_what_it_did_as_json(people, capsys):
     assert Dataset.open(people.path).action_set("grip").retargeting.retargeter == "egoscale/keypoints@1"
 
 
+def test_the_command_says_that_there_is_nothing_new(people, capsys):
+    words = (people.path, "--to", TARGET, "-q")
+    assert command(*words) == 0
+    assert "100.0 % determined" in capsys.readouterr().out
+    assert command(*words) == 0
+    assert "nothing new to retarget" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

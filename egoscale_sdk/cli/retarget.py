@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from egoscale_sdk.retargeting.dataset import RetargetSummary
 
 
 def retarget(
@@ -53,9 +56,15 @@ def retarget(
     emit(
         {"dataset": dataset, "version": opened.version, "target": target.id, **asdict(summary)},
         as_json=json,
-        text=(
-            f"{dataset}: action set '{summary.action_set}' for {target.id}: {summary.episodes} episodes, "
-            f"{summary.hand_frames} hand-frames, {100 * summary.valid_share:.1f} % determined, "
-            f"residual median {1e3 * summary.residual_median_m:.1f} mm, p95 {1e3 * summary.residual_p95_m:.1f} mm"
-        ),
+        text=f"{dataset}: action set '{summary.action_set}' for {target.id}: {_text(summary)}",
+    )
+
+
+def _text(summary: RetargetSummary) -> str:
+    if not summary.episodes:
+        return "nothing new to retarget"
+    return (
+        f"{summary.episodes} episodes, {summary.hand_frames} hand-frames, "
+        f"{100 * summary.valid_share:.1f} % determined, residual median {1e3 * summary.residual_median_m:.1f} mm, "
+        f"p95 {1e3 * summary.residual_p95_m:.1f} mm"
     )

@@ -108,6 +108,6 @@ def make_renderer(model: Any, height: int, width: int, backend: Backend = "auto"
         if backend == "gl":
             raise EgoscaleError(
                 f"OpenGL rendering does not work here: {error}",
-                hint="run: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri, or use --renderer rays",
+                hint="run: apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri, or draw with rays",
             ) from None
         return RayRenderer(model, height, width)
