@@ -19,7 +19,7 @@ def demo(
     """Record a simulated person and robot hands, import, retarget, train one policy, run it, and write a report.
 
     Nothing is downloaded. Every step is a command of its own, printed before it runs, so that it can be repeated alone.
-    With the defaults it takes about a quarter of an hour on two cores and ends with the path of report.html.
+    With the defaults it takes about ten minutes on two cores and ends with the path of report.html.
 
     Examples:
         egoscale demo
