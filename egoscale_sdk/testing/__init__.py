@@ -1,0 +1,1 @@
+"""The conformance kit: what every embodiment plugin must hold, as checks that run."""
