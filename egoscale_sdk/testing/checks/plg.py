@@ -1,0 +1,1 @@
+"""The plg checks."""
