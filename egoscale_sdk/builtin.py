@@ -37,7 +37,10 @@ def egoscale_drivers() -> list[DriverEntry]:
     """Drivers that need no hardware."""
     return [
         DriverEntry(
-            name="mujoco", title="a MuJoCo world built from the spec", factory="egoscale_sdk.sim.driver:MujocoDriver"
+            name="mujoco",
+            title="a MuJoCo world built from the spec",
+            factory="egoscale_sdk.sim.driver:MujocoDriver",
+            simulated={},
         ),
         DriverEntry(name="replay", title="a recorded dataset", factory="egoscale_sdk.runtime.replay:ReplayDriver"),
     ]

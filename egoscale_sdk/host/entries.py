@@ -10,6 +10,7 @@ from egoscale_sdk.specs.base import Name, Strict
 
 Factory = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Resource = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[\w./\-]+$")]
+Settings = dict[str, str | int | float | bool]
 DEFAULT_EMBODIMENT: str = "egoscale_sdk.kinematics:SpecEmbodiment"
 
 
@@ -34,10 +35,16 @@ class RetargeterEntry(Strict):
 
 
 class SensorEntry(Strict):
-    """A sensor driver, e.g. a camera; the factory takes the sensor's spec and keyword settings."""
+    """A sensor driver, e.g. a camera; the factory takes the sensor's spec and keyword settings.
+
+    ``sensors`` are globs over the names of the sensors that it serves, in the specs of its own plugin.
+    ``simulated``: settings under which it needs no hardware, so that the conformance kit can run it.
+    """
 
     id: str
     factory: Factory
+    sensors: tuple[str, ...] = ()
+    simulated: Settings | None = None
 
 
 class ActionSpaceEntry(Strict):
@@ -59,12 +66,15 @@ class DriverEntry(Strict):
     """A driver by its command-line name; the factory takes an `EmbodimentSpec` and keyword settings.
 
     ``embodiments`` are globs over the embodiment ids that it can drive.
+    ``simulated``: settings under which it needs no hardware, so that the conformance kit can run it; {} where it
+    never needs any.
     """
 
     name: Name
     title: str
     embodiments: tuple[str, ...] = ("*",)
     factory: Factory
+    simulated: Settings | None = None
 
 
 class CheckEntry(Strict):

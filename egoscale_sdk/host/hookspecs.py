@@ -81,6 +81,9 @@ def egoscale_sensors() -> Sequence[SensorEntry]:
 
     Constructing it must do no input or output: connecting happens in ``open``. A vendor's SDK is imported by the
     factory's module, never by the plugin module, so that a machine without it can still list and train.
+
+    ``sensors`` names the sensors of the plugin's specs that it serves (globs). ``simulated`` gives settings under
+    which it needs no hardware, e.g. ``{"port": "simulated"}``: with both, the conformance kit can run it.
     """
     raise AssertionError
 
@@ -132,6 +135,10 @@ def egoscale_drivers() -> Sequence[DriverEntry]:
 
     Constructing it must do no input or output; ``connect`` does. The control loop checks every target against the
     spec's limits before a driver sees it; a driver must still refuse what its hardware cannot do.
+
+    ``simulated`` gives settings under which it needs no hardware, e.g. ``{"port": "simulated"}``, and the
+    conformance kit runs it so. `egoscale_sdk.drivers.WiredDriver` is a driver made from the spec's wire tables: a
+    vendor writes the bus, and has a simulated one for nothing.
     """
     raise AssertionError
 

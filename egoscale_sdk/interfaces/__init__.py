@@ -1,6 +1,7 @@
 """Interfaces: the few abstract classes that plugins implement."""
 
 from egoscale_sdk.interfaces.action_space import ActionSpace, Chunk
+from egoscale_sdk.interfaces.command import check_command, check_joints, check_limits, check_within
 from egoscale_sdk.interfaces.embodiment import Capability, Embodiment, Frame, position_limits
 from egoscale_sdk.interfaces.importer import Episode, ImageStream, Importer, LanguageSpan, Recording
 from egoscale_sdk.interfaces.retargeter import Retargeter, RetargetResult
@@ -24,5 +25,9 @@ __all__ = [
     "RobotState",
     "Sample",
     "Sensor",
+    "check_command",
+    "check_joints",
+    "check_limits",
+    "check_within",
     "position_limits",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
+from egoscale_sdk.geometry import Floats
 from egoscale_sdk.interfaces import Capability, Embodiment, Frame
 from egoscale_sdk.kinematics.forward import ForwardKinematics
 from egoscale_sdk.specs import ArmSpec, EmbodimentSpec, HandSpec, Side
@@ -65,6 +69,15 @@ class SpecEmbodiment(Embodiment):
         if q.shape[-1:] != (sum(sizes.values()),):
             raise ValueError(f"q must end in {sum(sizes.values())} joints, has shape {tuple(q.shape)}")
         return dict(zip(sizes, torch.split(q, list(sizes.values()), dim=-1), strict=True))
+
+
+def wrists_of_arms(body: SpecEmbodiment, arms: Mapping[Side, Floats]) -> dict[Side, NDArray[np.float64]]:
+    """Return canonical wrist poses ``T_base_wrist (*b, 4, 4)`` of the arms whose joints ``(*b, n)`` are given."""
+    spec, batch = body.spec, next(iter(arms.values())).shape[:-1]
+    parts = [arms.get(arm.side, np.zeros((*batch, len(arm.joints)))) for arm in spec.arms]
+    parts += [np.zeros((*batch, len(hand.actuated))) for hand in spec.hands]  # the wrist lies before the fingers
+    poses = body.wrist_poses(torch.from_numpy(np.concatenate(parts, axis=-1))).numpy().astype(np.float64)
+    return {hand.side: poses[..., n, :, :] for n, hand in enumerate(spec.hands) if hand.side in arms}
 
 
 class _Limb:

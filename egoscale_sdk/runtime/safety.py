@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from egoscale_sdk.errors import SafetyError
 from egoscale_sdk.geometry import Floats, interpolate_poses, rotation_angle
-from egoscale_sdk.interfaces import RobotCommand, RobotState
+from egoscale_sdk.interfaces import RobotCommand, RobotState, check_command
 from egoscale_sdk.specs import EmbodimentSpec, HandSpec, Side
 
-_ORTHONORMAL = 1e-4
 _SLACK = 1e-9
 
 
@@ -34,24 +34,22 @@ class SafetyFilter:
     """
 
     def __init__(self, spec: EmbodimentSpec, sides: tuple[Side, ...]) -> None:
-        self._control = spec.control
+        self._spec, self._control = spec, spec.control
         self._hands = {side: _HandLimits(spec.hand(side)) for side in sides}
         self._last: RobotCommand | None = None
 
     @property
     def last(self) -> RobotCommand:
-        """The last command that passed; after `reset`, the measured state."""
+        """The last command that passed; after `reset`, the measured state, within the limits."""
         if self._last is None:
             raise SafetyError("no state has been measured yet", hint="call reset(state) first")
         return self._last
 
     def reset(self, state: RobotState) -> None:
-        """Start from a measured state, at rest."""
-        start = RobotCommand(dict(state.wrists), dict(state.hands))
-        self.check(start)
-        self._last = start
-        for side, limits in self._hands.items():
-            limits.reset(state.hands[side])
+        """Start from a measured state, at rest; what was measured beyond a limit is not held there."""
+        self.check(RobotCommand(dict(state.wrists), dict(state.hands)))
+        hands = {side: limits.reset(state.hands[side]) for side, limits in self._hands.items()}
+        self._last = RobotCommand(dict(state.wrists), hands)
 
     def limit(self, command: RobotCommand, period_s: float) -> Checked:
         """Return the nearest command that keeps every limit over one control period.
@@ -92,11 +90,7 @@ class SafetyFilter:
 
     def check(self, command: RobotCommand) -> None:
         """Raise `SafetyError` if a command is not finite, lacks a side, or has a wrong shape."""
-        for side, limits in self._hands.items():
-            if side not in command.wrists or side not in command.hands:
-                raise SafetyError(f"the command has no {side} wrist or hand")
-            _check_pose(np.asarray(command.wrists[side]), side)
-            limits.check(np.asarray(command.hands[side]), side)
+        check_command(command, self._spec, self._hands)
 
 
 class _HandLimits:
@@ -113,18 +107,13 @@ class _HandLimits:
         self._q = np.zeros(len(joints))
         self._v = np.zeros(len(joints))
 
-    def reset(self, q: Floats) -> None:
+    def reset(self, q: Floats) -> NDArray[np.float64]:
         self._q = np.clip(q, self._lower, self._upper)
         self.rest()
+        return self._q
 
     def rest(self) -> None:
         self._v = np.zeros_like(self._q)
-
-    def check(self, q: Floats, side: Side) -> None:
-        if q.shape != self._q.shape:
-            raise SafetyError(f"the {side} hand command has shape {q.shape}, not {self._q.shape}")
-        if not np.isfinite(q).all():
-            raise SafetyError(f"the {side} hand command is not finite")
 
     def limit(self, target: Floats, period_s: float) -> tuple[Floats, list[str]]:
         inside = np.clip(target, self._lower, self._upper)
@@ -150,17 +139,3 @@ class _HandLimits:
         x = distance / (safe * period_s)
         n = np.ceil(np.maximum(0.0, (np.sqrt(1 + 8 * x) - 3) / 2))
         return np.where(limited, safe * (x / (n + 1) + n / 2), np.inf)
-
-
-def _known(limits: list[float | None], otherwise: float) -> Floats:
-    return np.array([otherwise if limit is None else limit for limit in limits])
-
-
-def _check_pose(pose: Floats, side: Side) -> None:
-    if pose.shape != (4, 4):
-        raise SafetyError(f"the {side} wrist command has shape {pose.shape}, not (4, 4)")
-    if not np.isfinite(pose).all():
-        raise SafetyError(f"the {side} wrist command is not finite")
-    R = pose[:3, :3]
-    if np.abs(R @ R.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(R) < 0:
-        raise SafetyError(f"the {side} wrist command is not a rigid transform")

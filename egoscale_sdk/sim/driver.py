@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.errors import SpecError
-from egoscale_sdk.interfaces import Driver, RobotCommand, RobotState
+from egoscale_sdk.errors import SafetyError, SpecError
+from egoscale_sdk.interfaces import Driver, RobotCommand, RobotState, check_command, check_limits
 from egoscale_sdk.sim.demonstration import rest_pose
 from egoscale_sdk.sim.render import Backend
 from egoscale_sdk.sim.task import PROMPT, LiftCheck, draw_scene
@@ -69,8 +69,14 @@ class MujocoDriver(Driver):
         return RobotState(world.time_ns, {side: wrist}, {side: joints}, _Picture(self))
 
     def write(self, command: RobotCommand) -> None:
-        """Simulate one control period towards the command."""
+        """Simulate one control period towards the command.
+
+        Raises:
+            SafetyError: the command is not finite, lacks the side, has a wrong shape or leaves the limits.
+        """
         side = self.sides[0]
+        check_command(command, self.spec, self.sides)
+        check_limits(command, self.spec, self.sides)
         self.world.step(command.wrists[side], command.hands[side], 1 / self.spec.control.rate_hz)
         self._check.update(self.world)
 
@@ -89,7 +95,7 @@ class MujocoDriver(Driver):
     def world(self) -> HandWorld:
         """The world, once connected."""
         if self._world is None:
-            raise RuntimeError("connect() comes before anything else")
+            raise SafetyError("is not connected", where="the simulation", hint="call connect() first")
         return self._world
 
     @property

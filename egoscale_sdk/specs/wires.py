@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from egoscale_sdk.specs.base import Name, Positive, Strict
@@ -25,12 +28,45 @@ class WireJoint(Strict):
 
 
 class WireSpec(Strict):
-    """The order and scaling of one device's values; ``part`` says which joints they are."""
+    """The order and scaling of one device's values; ``part`` says which joints they are.
+
+    Between the wire and a joint vector of the part, for ``names`` in the spec's order::
+
+        q[..., wire.columns(names)] = wire.decode(native)
+        native = wire.encode(q[..., wire.columns(names)])
+    """
 
     device: Name
     part: Part
     rate_hz: Positive | None = None
     joints: tuple[WireJoint, ...]
+
+    def decode(self, native: ArrayLike) -> NDArray[np.float64]:
+        """Return joint values (rad or m) of native values, both ``(*b, n)`` in the order of the wire."""
+        offset, factor = self._figures(native)
+        return offset + factor * np.asarray(native, np.float64)
+
+    def encode(self, q: ArrayLike) -> NDArray[np.float64]:
+        """Return native values of joint values (rad or m), both ``(*b, n)`` in the order of the wire."""
+        offset, factor = self._figures(q)
+        return (np.asarray(q, np.float64) - offset) / factor
+
+    def columns(self, names: Sequence[str]) -> NDArray[np.intp]:
+        """Return where the wire's joints stand among ``names``, ``(n,)``; raises ValueError for one that does not."""
+        return np.array([names.index(joint.joint) for joint in self.joints], np.intp)
+
+    @property
+    def native_range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest native values, ``(n,)`` each, infinite where they are not given."""
+        lower = [-np.inf if joint.native_lower is None else joint.native_lower for joint in self.joints]
+        upper = [np.inf if joint.native_upper is None else joint.native_upper for joint in self.joints]
+        return np.array(lower), np.array(upper)
+
+    def _figures(self, values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if np.shape(values)[-1:] != (len(self.joints),):
+            raise ValueError(f"device {self.device!r} has {len(self.joints)} values, got shape {np.shape(values)}")
+        offset = np.array([joint.offset for joint in self.joints])
+        return offset, np.array([joint.sign * joint.scale for joint in self.joints])
 
 
 class RecordingBlock(Strict):

@@ -63,7 +63,7 @@ class RowReader:
         parts: dict[str, Floats] = {
             block.part: self._decode(values[:, block.start : block.stop], block) for block in self.blocks
         }
-        parts |= self._wrists_of_arms(parts, len(values))
+        parts |= self._wrists_of_arms(parts)
         rows = np.zeros((len(values), self.layout.dim), np.float32)
         valid = np.zeros((len(values), len(self.layout.groups)), np.uint8)
         for column, (group, columns) in enumerate(self.layout.blocks.items()):
@@ -100,21 +100,15 @@ class RowReader:
             return _plausible(values, joints, where)
         return _unwired(values, self.wires[block.encoding], joints, where)
 
-    def _wrists_of_arms(self, parts: dict[str, Floats], rows: int) -> dict[str, Floats]:
+    def _wrists_of_arms(self, parts: dict[str, Floats]) -> dict[str, Floats]:
         """Wrist columns by forward kinematics, of sides whose arm is recorded."""
         if self.spec.action.wrist != "arm_fk" or not self.has_arms:
             return {}
-        import torch
+        from egoscale_sdk.kinematics import SpecEmbodiment, wrists_of_arms
 
-        from egoscale_sdk.kinematics import SpecEmbodiment
-
-        names = [f"{arm.side}_arm" for arm in self.spec.arms] + [f"{hand.side}_hand" for hand in self.spec.hands]
-        blank = {name: np.zeros((rows, len(self._joints(name)))) for name in names}
-        q = np.concatenate([parts.get(name, blank[name]) for name in names], axis=1)
-        wrists = SpecEmbodiment(self.spec).wrist_poses(torch.from_numpy(q)).numpy()
-        sides = [hand.side for hand in self.spec.hands]
-        known = [(n, side) for n, side in enumerate(sides) if f"{side}_arm" in parts]
-        return {f"{side}_wrist": vec9_from_pose(wrists[:, n]) for n, side in known}
+        arms = {side: parts[f"{side}_arm"] for side in SIDES if f"{side}_arm" in parts}
+        wrists = wrists_of_arms(SpecEmbodiment(self.spec), arms)
+        return {f"{side}_wrist": vec9_from_pose(pose) for side, pose in wrists.items()}
 
     def _arms(self, parts: dict[str, Floats]) -> NDArray[np.float32] | None:
         arms = [parts[name] for name in ("left_arm", "right_arm") if name in parts]
@@ -133,9 +127,7 @@ def _wrist(values: Floats, encoding: str, where: str) -> Floats:
 
 
 def _unwired(values: Floats, wire: WireSpec, joints: Sequence[JointSpec], where: str) -> Floats:
-    """Joint values of what went over a wire: ``q = offset + sign * scale * native``, in the spec's order."""
-    names = [joint.name for joint in joints]
-    decoded = np.zeros((len(values), len(names)))
+    """Joint values of what went over a wire, in the spec's order."""
     for column, joint in enumerate(wire.joints):
         native = values[:, column]
         lower, upper = joint.native_lower, joint.native_upper
@@ -147,7 +139,8 @@ def _unwired(values: Floats, wire: WireSpec, joints: Sequence[JointSpec], where:
                     where=where,
                     allowed=[f"{lower:g} to {upper:g}"],
                 )
-        decoded[:, names.index(joint.joint)] = joint.offset + joint.sign * joint.scale * native
+    decoded = np.zeros((len(values), len(joints)))
+    decoded[:, wire.columns([joint.name for joint in joints])] = wire.decode(values)
     return decoded
 
 
