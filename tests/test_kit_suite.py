@@ -1,4 +1,4 @@
-"""`EmbodimentSuite` in a vendor's own pytest: one test per check, skips that say why, known failures that stay honest."""
+"""`EmbodimentSuite` in a vendor's own pytest: a test per check, skips that say why, known failures kept honest."""
 
 import pytest
 
