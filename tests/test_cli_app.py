@@ -86,8 +86,8 @@ def test_as_a_module_and_its_exit_codes() -> None:
     ("argv", "words"),
     [
         (["trian"], ("no command 'trian'", "did you mean 'train'?")),
-        (["plugin", "lsit"], ("no command 'plugin lsit'", "allowed: info, list", "did you mean 'list'?")),
-        (["plugin"], ("needs a command", "allowed: info, list")),
+        (["plugin", "lsit"], ("no command 'plugin lsit'", "allowed: check, info, list", "did you mean 'list'?")),
+        (["plugin"], ("needs a command", "allowed: check, info, list")),
         (["--verbose"], ("no command '--verbose'",)),
         (["plugin", "list", "--jsn"], ("--jsn", "--json", "egoscale plugin list --help")),
         (["plugin", "info"], ("NAMESPACE", "egoscale plugin info --help")),
@@ -228,6 +228,7 @@ class TestPluginCommands:
         code, out, err = egoscale("plugin", "list")
         assert (code, err) == (0, "")
         assert "egoscale-acme 1.2.3" in out
+        assert "acme/hand@1" in out
         assert "egoscale-broken 4.5.6" in out
         assert "FAILED at stage import" in out
         (acme, broken, own) = json.loads(egoscale("plugin", "list", "--json")[1])

@@ -52,17 +52,20 @@ def _table(plugins: list[PluginInfo]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("namespace", "distribution", "brings", box=None, pad_edge=False, header_style="bold")
+    table = Table("namespace", "distribution", "brings", "hooks", box=None, pad_edge=False, header_style="bold")
     for plugin in plugins:
-        table.add_row(plugin.namespace, Text(f"{plugin.distribution} {plugin.version}"), Text(_brings(plugin)))
+        distribution = f"{plugin.distribution} {plugin.version}"
+        hooks = ", ".join(hook.removeprefix("egoscale_") for hook in plugin.hooks)
+        table.add_row(*map(Text, (plugin.namespace, distribution, _brings(plugin), hooks)))
     return render(table)
 
 
 def _brings(plugin: PluginInfo) -> str:
+    """Return every id and name that a plugin contributes, or the stage at which it failed and why."""
     if plugin.failure is not None:
-        return f"FAILED at stage {plugin.failure.stage}: {plugin.failure.problem}"
-    counts = [(len(getattr(plugin, kind)), kind.replace("_", " ")) for kind in KINDS]
-    return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count) or "nothing"
+        see = f"see: egoscale plugin info {plugin.namespace}"
+        return f"FAILED at stage {plugin.failure.stage}: {plugin.failure.problem}; {see}"
+    return ", ".join(name for kind in KINDS for name in getattr(plugin, kind)) or "nothing"
 
 
 def _card(plugin: PluginInfo) -> str:
