@@ -1,11 +1,15 @@
-"""The plugin contributes what it says, and its spec loads."""
+"""The plugin's embodiments keep the contract, every clause of it; after that, what only this plugin promises."""
 
 from egoscale_human import plugin
 
 from egoscale_sdk.specs import load_embodiment
+from egoscale_sdk.testing import EmbodimentSuite
 
 
-def test_the_entry_loads_under_its_own_id():
+class TestHands(EmbodimentSuite):
+    embodiment_id = "human/hands@1"
+
+
+def test_people_are_human():
     (entry,) = plugin.egoscale_embodiments()
-    spec = load_embodiment(entry.spec)
-    assert (spec.id, spec.kind) == (entry.id, "human")
+    assert load_embodiment(entry.spec).kind == "human"

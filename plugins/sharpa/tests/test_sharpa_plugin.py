@@ -1,14 +1,17 @@
-"""The plugin contributes what it says, and every spec loads."""
+"""The plugin's embodiments keep the contract, every clause of it; after that, what only this plugin promises."""
 
-import pytest
 from egoscale_sharpa import plugin
 
 from egoscale_sdk.specs import load_embodiment
+from egoscale_sdk.testing import EmbodimentSuite
 
 
-@pytest.mark.parametrize("entry", plugin.egoscale_embodiments(), ids=lambda entry: entry.id)
-def test_every_entry_loads_under_its_own_id(entry):
-    assert load_embodiment(entry.spec).id == entry.id
+class TestWave(EmbodimentSuite):
+    embodiment_id = "sharpa/wave@1"
+
+
+class TestR1ProWave(EmbodimentSuite):
+    embodiment_id = "sharpa/r1pro_wave@1"
 
 
 def test_both_embodiments_share_one_hand_space():

@@ -1,14 +1,17 @@
-"""The plugin contributes what it says, and every spec loads."""
+"""The plugin's embodiments keep the contract, every clause of it; after that, what only this plugin promises."""
 
-import pytest
 from egoscale_unitree import plugin
 
 from egoscale_sdk.specs import load_embodiment
+from egoscale_sdk.testing import EmbodimentSuite
 
 
-@pytest.mark.parametrize("entry", plugin.egoscale_embodiments(), ids=lambda entry: entry.id)
-def test_every_entry_loads_under_its_own_id(entry):
-    assert load_embodiment(entry.spec).id == entry.id
+class TestG1Dex3(EmbodimentSuite):
+    embodiment_id = "unitree/g1_dex3@1"
+
+
+class TestG1Inspire(EmbodimentSuite):
+    embodiment_id = "unitree/g1_inspire@1"
 
 
 def test_both_hang_their_hands_on_the_same_arms():
