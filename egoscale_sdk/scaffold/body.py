@@ -25,6 +25,10 @@ _DECIDED = (
     Provenance(fields="recordings", source="egoscale simulate"),
 )
 
+_READ = ("tree", "joints", "mass_kg")
+_GUESSED = ("T_root_wrist", "mirror_signs", "open_pose", "fingers", "aperture", "bodies", "dynamics")
+_GUESS_NOTE = "guessed or computed from the geometry of the file; the evidence is in README.md and above each field"
+
 
 def embodiment_of(id: str, title: str, hands: Sequence[HandSpec]) -> EmbodimentSpec:
     """Return the embodiment of one or two hands whose wrist poses are commanded.
@@ -46,6 +50,22 @@ def embodiment_of(id: str, title: str, hands: Sequence[HandSpec]) -> EmbodimentS
         provenance=_DECIDED,
     )
     return spec.model_copy(update={"recordings": tuple(_recording(spec, hand) for hand in ordered)})
+
+
+def with_provenance(hand: HandSpec, source: str) -> HandSpec:
+    """Return a hand that says which of its figures are from ``source``, and which are guesses.
+
+    Args:
+        hand: The hand; what it says itself about its figures is kept.
+        source: The file, with what tells it from others.
+    """
+    if hand.provenance:
+        return hand
+    read, guessed = ([name for name in group if getattr(hand, name)] for group in (_READ, _GUESSED))
+    notes = [Provenance(fields=", ".join(read), source=source)]
+    if guessed:
+        notes.append(Provenance(fields=", ".join(guessed), source="egoscale plugin new", note=_GUESS_NOTE))
+    return hand.model_copy(update={"provenance": tuple(notes)})
 
 
 def _wire(name: str, hand: HandSpec) -> WireSpec:

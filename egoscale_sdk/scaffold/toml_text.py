@@ -34,9 +34,13 @@ def tables_text(name: str, tables: Sequence[Mapping[str, Any]], notes: Sequence[
 
 
 def comment(text: str) -> str:
-    """Return comment lines, wrapped; control characters, which TOML forbids there, become question marks."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
-    return "".join(f"{line}\n" for line in textwrap.wrap(plain, WIDTH, initial_indent="# ", subsequent_indent="# "))
+    """Return comment lines, each wrapped; control characters, which TOML forbids there, become question marks."""
+    lines = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in text.splitlines()]
+    return "".join(
+        f"{part}\n"
+        for line in lines
+        for part in textwrap.wrap(line, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+    )
 
 
 def _value(value: Any, indent: str = "") -> str:

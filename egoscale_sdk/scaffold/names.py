@@ -1,0 +1,77 @@
+"""What a new plugin is called: its namespace, distribution, package, ids; and whether the namespace is free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import egoscale_sdk
+from egoscale_sdk.errors import EgoscaleError, SpecError
+from egoscale_sdk.host import PluginHost
+from egoscale_sdk.host.discovery import SDK_NAMESPACE
+from egoscale_sdk.ids import parse_id
+
+FORM = "a lower-case letter, then lower-case letters, digits or underscores, 64 in all"
+
+
+@dataclass(frozen=True)
+class PluginNames:
+    """Every name in a plugin of one embodiment, made from its namespace and the embodiment's own name."""
+
+    namespace: str
+    name: str
+
+    def __post_init__(self) -> None:
+        for what, word in (("a namespace", self.namespace), ("a name of an embodiment", self.name)):
+            check_word(what, word)
+
+    @property
+    def distribution(self) -> str:
+        """What pip installs, and the folder's name: ``egoscale-acme``."""
+        return f"egoscale-{self.namespace.replace('_', '-')}"
+
+    @property
+    def package(self) -> str:
+        """What Python imports: ``egoscale_acme``."""
+        return f"egoscale_{self.namespace}"
+
+    @property
+    def stem(self) -> str:
+        """The embodiment without its generation: ``acme/hand``."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        """The embodiment's first generation: ``acme/hand@1``."""
+        return f"{self.stem}@1"
+
+    @property
+    def class_name(self) -> str:
+        """The namespace as a class is written: ``Acme``."""
+        return "".join(word.capitalize() for word in self.namespace.split("_"))
+
+
+def check_word(what: str, word: str) -> None:
+    """Raise `EgoscaleError` unless ``word`` can stand before or after the slash of an id."""
+    try:
+        parse_id(f"{word}/{word}")
+        well_formed = not word.endswith("_") and "__" not in word  # of which no distribution can be named
+    except SpecError:
+        well_formed = False
+    if not well_formed:
+        raise EgoscaleError(f"{word!r} is not {what}", allowed=[FORM], hint="e.g. acme")
+
+
+def check_free(namespace: str, host: PluginHost) -> None:
+    """Raise `EgoscaleError` if an installed plugin owns the namespace; nothing is imported for that."""
+    claims = host.registry.claims.get(namespace, [])
+    if claims:
+        owner = f"{claims[0].distribution} {claims[0].version}"
+        own = namespace == SDK_NAMESPACE
+        hint = "choose your own" if own else f"choose another, or run: pip uninstall {claims[0].distribution}"
+        raise EgoscaleError(f"the namespace {namespace!r} is owned by {owner}", hint=hint)
+
+
+def sdk_range() -> str:
+    """Return the versions of this SDK that a plugin written today works with, e.g. ``>=0.1,<0.2``."""
+    major, minor = egoscale_sdk.__version__.split(".")[:2]
+    return f">={major}.{minor},<{major}.{int(minor) + 1}" if major == "0" else f">={major}.{minor},<{int(major) + 1}"
