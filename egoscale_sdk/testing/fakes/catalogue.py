@@ -25,6 +25,6 @@ _MODULES = (
 )
 
 
-def mutants() -> dict[str, Mutant]:
+def catalogue() -> dict[str, Mutant]:
     """Return what makes each mutant, by the id of its check."""
     return {id: mutant for module in _MODULES for id, mutant in module.MUTANTS.items()}
