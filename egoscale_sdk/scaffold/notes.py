@@ -7,18 +7,27 @@ from collections.abc import Sequence
 from egoscale_sdk.scaffold.guess import Guess
 from egoscale_sdk.specs import HandSpec
 
-# The first field one of whose words is in what was guessed.
-_WORDS = {
-    "side": ("side",),
-    "T_root_wrist": ("wrist", "palm"),
-    "mirror_signs": ("mirror",),
-    "open_pose": ("open pose", "open_pose"),
-    "aperture": ("aperture", "opening"),
-    "bodies": ("bodies", "body", "shape"),
-    "dynamics": ("gain", "dynamics"),
-    "mass_kg": ("mass",),
-    "joints": ("limit", "speed", "effort"),
-    "fingers": ("tip", "finger", "thumb", "role"),
+# The field that rests on a guess, by how the name of what was guessed begins; the first that fits.
+_FIELDS = {
+    "side": "side",
+    "root": "root",
+    "mass": "mass_kg",
+    "palm and fingers": "fingers",
+    "palm": "T_root_wrist",
+    "wrist": "T_root_wrist",
+    "mirror": "mirror_signs",
+    "open pose": "open_pose",
+    "opening": "aperture",
+    "aperture": "aperture",
+    "limit": "joints",
+    "speed": "joints",
+    "bodies": "bodies",
+    "shape": "bodies",
+    "gain": "dynamics",
+    "thumb": "fingers",
+    "finger": "fingers",
+    "tip": "fingers",
+    "linkage": "fingers",
 }
 
 
@@ -32,7 +41,7 @@ def notes_of(hand: HandSpec, guesses: Sequence[Guess]) -> dict[str, str]:
 
 
 def _field(what: str) -> str:
-    return next((field for field, words in _WORDS.items() if any(word in what.lower() for word in words)), "side")
+    return next((field for start, field in _FIELDS.items() if what.lower().startswith(start)), "side")
 
 
 def _sentence(guess: Guess) -> str:
