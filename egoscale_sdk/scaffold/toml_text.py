@@ -35,12 +35,17 @@ def tables_text(name: str, tables: Sequence[Mapping[str, Any]], notes: Sequence[
 
 def comment(text: str) -> str:
     """Return comment lines, each wrapped; control characters, which TOML forbids there, become question marks."""
-    lines = ["".join(letter if letter.isprintable() else "?" for letter in line) for line in text.splitlines()]
+    lines = [printable(line) for line in text.splitlines()]
     return "".join(
         f"{part}\n"
         for line in lines
         for part in textwrap.wrap(line, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
     )
+
+
+def printable(text: str) -> str:
+    """Return text with a question mark in place of every control character, line breaks included."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _value(value: Any, indent: str = "") -> str:

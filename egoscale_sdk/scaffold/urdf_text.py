@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.sax.saxutils import quoteattr
 
+from egoscale_sdk.scaffold.toml_text import printable
 from egoscale_sdk.specs import JointSpec, KinematicTree, TreeJoint
 
 _NONE = (0.0, 0.0, 0.0)
@@ -20,7 +21,7 @@ def urdf_text(tree: KinematicTree, *, name: str, joints: Iterable[JointSpec] = (
         note: A comment at the top.
     """
     by_name = {joint.name: joint for joint in joints}
-    plain = "".join(letter if letter.isprintable() else "?" for letter in note).replace("--", "- -")
+    plain = printable(note).replace("--", "- -")
     lines = ['<?xml version="1.0"?>', f"<!-- {plain} -->" if plain else "", f"<robot name={quoteattr(name)}>"]
     lines += [f"  <link name={quoteattr(link)}/>" for link in tree.links]
     for joint in tree.joints:
