@@ -53,7 +53,7 @@ class ActionSpace(ABC):
 
         Args:
             trajectory: Absolute rows, ``(*b, H, D)`` in the layout's columns.
-            valid: ``(*b, H, G)`` per group of the layout.
+            valid: ``(*b, H, G)`` per group of the layout; what stands in invalid groups may be anything, NaN included.
             state: Absolute measured row at the observation, ``(*b, D)``; only its wrists are read.
             state_valid: ``(*b, G)``; a wrist whose reference is invalid is masked over the whole chunk.
         """
@@ -62,5 +62,5 @@ class ActionSpace(ABC):
     def decode(self, chunk: Floats, state: Floats) -> Floats:
         """Turn a chunk ``(*b, H, D)`` and the measured row ``(*b, D)`` into absolute rows ``(*b, H, D)``.
 
-        rot6d is re-orthonormalised, never clipped.
+        rot6d is re-orthonormalised, never clipped; zeros, as of a masked wrist, decode to the measured pose.
         """
