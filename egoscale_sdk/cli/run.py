@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
@@ -10,6 +11,7 @@ from tyro.conf import Positional, arg
 def run(
     checkpoint: Positional[str],
     driver: str = "mujoco",
+    settings: Annotated[tuple[str, ...], arg(name="set", metavar="NAME=VALUE")] = (),
     dataset: str | None = None,
     action_set: str | None = None,
     embodiment: str | None = None,
@@ -35,10 +37,12 @@ def run(
         egoscale run CHECKPOINT --dataset robot.zarr --driver mujoco -n 20 --baselines
         egoscale run CHECKPOINT --dataset robot.zarr --driver mujoco --out results --json
         egoscale run CHECKPOINT --dataset robot.zarr --driver replay -n 2
+        egoscale run CHECKPOINT --driver acme --set port=/dev/ttyUSB0 --seconds 30
 
     Args:
         checkpoint: Folder of a trained policy.
         driver: mujoco, replay, or a robot's driver.
+        settings: What the driver's factory is told, e.g. port=/dev/ttyUSB0 baud=115200; values are read as JSON.
         dataset: Dataset whose action set says what is driven; the replay plays it, the mean baseline is of it.
         action_set: Which of the dataset's action sets, if several are a robot's.
         embodiment: Id of what is driven, if neither dataset nor driver say it.
@@ -76,8 +80,8 @@ def run(
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # a chunk of a small policy is done before a second thread has woken up
-    settings = Settings(driver, dataset, action_set, embodiment or "", prompt, execute, samples)
-    session = Session.open(checkpoint, settings, default_host())
+    asked = Settings(driver, dataset, action_set, embodiment or "", prompt, execute, samples, driver_settings(settings))
+    session = Session.open(checkpoint, asked, default_host())
     for note in session.notes:
         say(f"note: {note}", quiet=quiet)
     result: dict[str, Any] = {"checkpoint": checkpoint, "embodiment": session.trained.id, "driver": driver}
@@ -94,6 +98,29 @@ def run(
     else:
         result |= _robot(session, seconds, quiet)
     emit(result, as_json=json, text=_text(result))
+
+
+def driver_settings(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
+    """Read ``name=value`` pairs; a value that is a number, true, false or a quoted text in JSON is read as that.
+
+    Raises:
+        EgoscaleError: a pair has no ``=``, or its name is none that Python could take.
+    """
+    from json import loads
+
+    from egoscale_sdk.errors import EgoscaleError
+
+    found: dict[str, str | int | float | bool] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise EgoscaleError(f"is {pair!r}", where="--set", allowed=["name=value"])
+        try:
+            value = loads(text)
+        except ValueError:
+            value = text
+        found[name] = value if isinstance(value, str | int | float | bool) else text
+    return found
 
 
 def _task(session: Any, episodes: int, seed: int, baselines: bool, out: Any, films: int, quiet: bool) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from egoscale_sdk.data import Dataset
@@ -33,6 +33,7 @@ class Settings:
     prompt: str | None = None
     execute: int = 8
     samples: int = 4
+    driver_settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,11 @@ def _declared(host: PluginHost, driver: str) -> list[str]:
 
 
 def _driver_settings(settings: Settings, dataset: Dataset | None) -> dict[str, Any]:
+    """What the driver's factory is told: what the user said, and what follows from the dataset."""
+    return _implied_settings(settings, dataset) | dict(settings.driver_settings)
+
+
+def _implied_settings(settings: Settings, dataset: Dataset | None) -> dict[str, Any]:
     """Settings of the two drivers that are not a robot."""
     if settings.driver == "replay":
         if dataset is None:
