@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from pydantic import ValidationError
+
+from egoscale_sdk.errors import SpecError
+from egoscale_sdk.scaffold.bodies import hand_bodies
+from egoscale_sdk.scaffold.coupling import couple_sliders
+from egoscale_sdk.scaffold.fingers import FoundHand, find_hand
+from egoscale_sdk.scaffold.frames import finger_specs, wrist_pose
+from egoscale_sdk.scaffold.gains import joint_dynamics
+from egoscale_sdk.scaffold.gripper import read_grip
 from egoscale_sdk.scaffold.guess import Guess
-from egoscale_sdk.specs import HandSpec
+from egoscale_sdk.scaffold.joints import ReadJoints, read_joints
+from egoscale_sdk.scaffold.model import VendorModel, read_model
+from egoscale_sdk.scaffold.opening import open_pose
+from egoscale_sdk.scaffold.posture import Posture
+from egoscale_sdk.scaffold.roles import Named, assign_roles
+from egoscale_sdk.scaffold.tips import find_tips, tip_guesses, tree_with_tips
+from egoscale_sdk.scaffold.words import column_names, roles_of, side_of
+from egoscale_sdk.specs import (
+    ApertureSpec,
+    ColumnSpec,
+    FingerSpec,
+    HandSpaceSpec,
+    HandSpec,
+    PoseSpec,
+    Side,
+)
 
-__all__ = ["Guess", "HandDraft"]
+__all__ = ["Guess", "HandDraft", "draft_hand"]
 
 
 @dataclass(frozen=True)
@@ -23,3 +48,114 @@ class HandDraft:
     hand: HandSpec
     guesses: tuple[Guess, ...]
     questions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Semantics:
+    """What the fingers of a hand are for: everything that the file itself does not say."""
+
+    side: Side
+    posture: Posture
+    fingers: tuple[FingerSpec, ...]
+    wrist: PoseSpec
+    open_pose: tuple[float, ...]
+    guesses: tuple[Guess, ...]
+    questions: tuple[str, ...]
+    aperture: ApertureSpec | None = None
+
+
+def draft_hand(urdf: Path, *, side: Side | None, namespace: str, name: str) -> HandDraft:
+    """Draft the hand that a URDF describes.
+
+    Args:
+        urdf: The file.
+        side: Which hand it is, where the user says so.
+        namespace: Of the plugin; the hand space is ``namespace/<name>_hand@1``, or ``namespace/hand@1`` of ``hand``.
+        name: The embodiment's name.
+
+    Raises:
+        SpecError: the file is refused (see `read_model`), or holds no hand. One line naming file and joint or link.
+    """
+    model = read_model(urdf)
+    found, coupled = couple_sliders(model, find_hand(model))
+    read = read_joints(model, found.tree)
+    posture = Posture(found.tree, read.joints, find_tips(model, found))
+    one = sum(joint.mimic is None for joint in read.joints) == 1
+    spoken = side_of([model.name, *found.tree.links, *(joint.name for joint in found.tree.joints)])
+    meaning = _gripper(model, posture, side or spoken[0]) if one else _fingers(model, found, posture, side, spoken)
+    driven = [joint.name for joint in read.joints if joint.mimic is None]
+    q_open = dict(zip(driven, meaning.open_pose, strict=True))
+    bodies, body_guesses = hand_bodies(model, meaning.posture, found.palm, meaning.wrist, q_open, pads=one)
+    space = f"{namespace}/{name}_hand@1" if name != "hand" else f"{namespace}/hand@1"
+    try:
+        hand = HandSpec(
+            side=meaning.side,
+            hand_space=_space(space, read, spoken[0]),
+            tree=tree_with_tips(found.tree, meaning.posture.fingers),
+            root=found.tree.root,
+            T_root_wrist=meaning.wrist,
+            joints=read.joints,
+            open_pose=meaning.open_pose,
+            fingers=meaning.fingers,
+            aperture=meaning.aperture,
+            bodies=bodies,
+            dynamics=joint_dynamics(model, meaning.posture),
+            mass_kg=_mass(model, found),
+        )
+    except ValidationError as error:
+        raise SpecError(error.errors()[0]["msg"].removeprefix("Value error, "), where=model.source) from None
+    tips = tip_guesses(meaning.posture.fingers)
+    guesses = _of_side(meaning.side, (*found.guesses, *read.guesses, *meaning.guesses, *tips, *body_guesses))
+    return HandDraft(hand, guesses, (*coupled, *read.questions, *meaning.questions))
+
+
+def _gripper(model: VendorModel, posture: Posture, side: Side | None) -> _Semantics:
+    grip = read_grip(model, posture)
+    how = "as asked for, or as its names say" if side else "a gripper is the same on both; right is our habit"
+    return _Semantics(
+        side=side or "right",
+        posture=posture.with_fingers(grip.pads),
+        fingers=grip.fingers,
+        wrist=grip.T_root_wrist,
+        open_pose=grip.open_pose,
+        guesses=(Guess("side", side or "right", how, sure=True), *grip.guesses),
+        questions=grip.questions,
+        aperture=grip.aperture,
+    )
+
+
+def _fingers(
+    model: VendorModel, found: FoundHand, posture: Posture, side: Side | None, spoken: tuple[Side | None, int]
+) -> _Semantics:
+    names = [[text for joint in chain.joints for text in (joint.name, joint.child)] for chain in found.chains]
+    chains = tuple(chain.name for chain in found.chains)
+    motions = [posture.motion(number) for number in range(len(chains))]
+    named = Named(chains, tuple(roles_of(names)), spoken[0], spoken[1], side)
+    roles = assign_roles(model.source, motions, named)
+    fingers = finger_specs(posture, roles.order)
+    pose, pose_guess = open_pose(posture, motions, roles.order)
+    return _Semantics(
+        side=roles.side,
+        posture=posture,
+        fingers=fingers,
+        wrist=wrist_pose(posture, fingers, roles.axes),
+        open_pose=tuple(pose[joint.name] for joint in posture.joints.values() if joint.mimic is None),
+        guesses=(*roles.guesses, pose_guess),
+        questions=roles.questions,
+    )
+
+
+def _space(id: str, read: ReadJoints, spoken: Side | None) -> HandSpaceSpec:
+    driven = [joint for joint in read.joints if joint.mimic is None]
+    names = column_names([joint.name for joint in driven], spoken)
+    columns = tuple(ColumnSpec(name=name, unit=joint.unit) for name, joint in zip(names, driven, strict=True))
+    return HandSpaceSpec(id=id, columns=columns)
+
+
+def _mass(model: VendorModel, found: FoundHand) -> float | None:
+    return round(sum(model.links[link].mass_kg for link in found.tree.links if link in model.links), 6) or None
+
+
+def _of_side(side: Side, guesses: tuple[Guess, ...]) -> tuple[Guess, ...]:
+    before = f"{side} hand: "
+    return tuple(replace(guess, what=before + guess.what.removeprefix(before)) for guess in guesses)

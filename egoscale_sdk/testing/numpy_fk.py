@@ -19,6 +19,9 @@ class NumpyKinematics:
     ``T_root_child = T_root_parent @ Trans(xyz) @ Rz(yaw) Ry(pitch) Rx(roll) @ motion(axis, q)``, where the motion turns
     about the axis (Rodrigues) or shifts along it.
 
+    ``couplings`` gives every joint's leader, multiplier and offset: ``q_joint = multiplier * q_leader + offset``; a
+    joint that follows none leads itself. ``ordered`` are the tree's joints, parents before children.
+
     Args:
         tree: The kinematic tree.
         joints: Joints of the hand or arm; their ``mimic`` replaces the tree's, also where they have none.
@@ -33,16 +36,16 @@ class NumpyKinematics:
         if self.base not in tree.links:
             raise SpecError(f"base {self.base!r} is not a link of the tree", allowed=tree.links)
         self._root = tree.root
-        self._ordered = _outwards(tree)
+        self.ordered = _outwards(tree)
         self._offsets = {joint.name: _offset(joint) for joint in tree.joints}
         stated = {joint.name: joint.mimic for joint in joints}
         mimics = {joint.name: stated.get(joint.name, joint.mimic) for joint in tree.joints}
-        self._leaders = {name: _leader(name, mimics) for name in mimics}
+        self.couplings: dict[str, tuple[str, float, float]] = {name: _leader(name, mimics) for name in mimics}
 
     @property
     def driven(self) -> tuple[str, ...]:
         """Movable joints that follow no other, parents before children."""
-        return tuple(j.name for j in self._ordered if j.kind != "fixed" and self._leaders[j.name][0] == j.name)
+        return tuple(j.name for j in self.ordered if j.kind != "fixed" and self.couplings[j.name][0] == j.name)
 
     def expand(self, q: Mapping[str, float]) -> dict[str, float]:
         """Return the value of every movable joint, in rad or m; joints that are not in ``q`` stand at zero.
@@ -51,15 +54,15 @@ class NumpyKinematics:
             KeyError: ``q`` names a joint that is not in the tree.
         """
         for name in q:
-            if name not in self._leaders:
+            if name not in self.couplings:
                 raise KeyError(f"{name!r} is not a joint of the tree")
-        return {joint.name: self._value(joint.name, q) for joint in self._ordered if joint.kind != "fixed"}
+        return {joint.name: self._value(joint.name, q) for joint in self.ordered if joint.kind != "fixed"}
 
     def poses(self, q: Mapping[str, float]) -> dict[str, Pose]:
         """Return ``T_base_link (4, 4)`` of every link for driven joints ``q`` by name, in rad or m."""
         values = self.expand(q)
         found: dict[str, Pose] = {self._root: np.eye(4)}
-        for joint in self._ordered:
+        for joint in self.ordered:
             offset = self._offsets[joint.name]
             found[joint.child] = found[joint.parent] @ offset @ _motion(joint, values.get(joint.name, 0.0))
         if self.base == self._root:
@@ -68,7 +71,7 @@ class NumpyKinematics:
         return {link: T_base_root @ pose for link, pose in found.items()}
 
     def _value(self, name: str, q: Mapping[str, float]) -> float:
-        leader, multiplier, offset = self._leaders[name]
+        leader, multiplier, offset = self.couplings[name]
         return multiplier * float(q.get(leader, 0.0)) + offset
 
 
