@@ -128,7 +128,7 @@ def test_stop_holds_then_closes_once_and_connecting_again_works():
     driver.stop()
     driver.stop()
     assert bus.calls == ["open", "read", "write", "close"]
-    np.testing.assert_array_equal(bus.written, [[0.25, 30.0]])
+    np.testing.assert_allclose(bus.written, [[0.25, 30.0]])
     driver.connect()
     driver.read()
 
@@ -144,6 +144,21 @@ def test_a_device_that_cannot_hold_is_closed_all_the_same_and_says_so():
     with pytest.raises(OSError, match="write failed"):
         driver.stop()
     assert bus.calls[-1] == "close"
+
+
+def test_what_is_not_a_number_is_never_sent_back_to_hold_it():
+    bus = Bus((0.5, np.nan))
+    driver = connected(bus)
+    with pytest.raises(SafetyError, match="not finite"):
+        driver.stop()
+    assert bus.written == []
+    assert bus.calls[-1] == "close"
+
+
+def test_beyond_its_range_a_device_holds_at_the_end_of_it():
+    bus = Bus((1.01, 50.0))
+    connected(bus).stop()
+    np.testing.assert_allclose(bus.written, [[1.0, 50.0]])
 
 
 def two_handed():

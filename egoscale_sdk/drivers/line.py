@@ -61,8 +61,13 @@ class Line:
         return np.clip(native, lower, upper)
 
     def hold(self) -> None:
-        """Make where the device is its target."""
-        self.device.write(np.asarray(self.device.read().data, np.float64))
+        """Make where the device is its target, or the end of its range that it is beyond.
+
+        Raises:
+            SafetyError: as `read`; nothing is sent then.
+        """
+        _, q = self.read()
+        self.device.write(np.clip(self.wire.encode(q), *self.wire.native_range))
 
     @property
     def _own(self) -> list[JointSpec]:

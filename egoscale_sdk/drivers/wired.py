@@ -54,6 +54,7 @@ class WiredDriver(Driver):
         self._cameras, self._inverse_kinematics = dict(cameras or {}), inverse_kinematics
         self._has_arms = spec.action.wrist == "arm_fk"
         self._wrists = {side: np.eye(4) for side in self.sides}
+        self._measured: dict[str, NDArray[np.float64]] = {}
         self._body: SpecEmbodiment | None = None
         self._connection: ExitStack | None = None
         self._check_parts(parts)
@@ -71,6 +72,7 @@ class WiredDriver(Driver):
         """
         if self._connection is not None:
             raise SafetyError("is connected already", where=self._name, hint="call stop() first")
+        self._measured = {}
         with ExitStack() as stack:
             opened: list[Device | Sensor] = [*(line.device for line in self._lines), *self._cameras.values()]
             for item in opened:
@@ -118,6 +120,7 @@ class WiredDriver(Driver):
         parts: dict[str, NDArray[np.float64]] = {line.wire.part: np.zeros(len(line.joints)) for line in self._lines}
         for line, (_, q) in zip(self._lines, readings, strict=True):
             parts[line.wire.part][line.columns] = q
+        self._measured = parts
         return min(time_ns for time_ns, _ in readings), parts
 
     def _measured_wrists(self, parts: Mapping[str, NDArray[np.float64]]) -> dict[Side, NDArray[np.float64]]:
@@ -131,7 +134,7 @@ class WiredDriver(Driver):
     def _arm_targets(self, command: RobotCommand) -> dict[str, NDArray[np.float64]]:
         if self._inverse_kinematics is None or not self._has_arms:
             return {}
-        _, parts = self._measure()
+        parts = self._measured or self._measure()[1]  # what the loop has just read is new enough to start from
         solve = self._inverse_kinematics
         return {f"{side}_arm": solve(side, command.wrists[side], parts[f"{side}_arm"]) for side in self.sides}
 

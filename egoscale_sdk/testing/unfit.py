@@ -25,6 +25,10 @@ def unfit_commands(bench: Bench) -> Iterator[tuple[str, RobotCommand]]:
     yield f"a command without a {last} hand", RobotCommand(dict(wrists), {s: q for s, q in hands.items() if s != last})
     yield f"a command without a {last} wrist", RobotCommand({s: w for s, w in wrists.items() if s != last}, hands)
     yield f"NaN in the {last} wrist", RobotCommand(dict(wrists) | {last: np.full((4, 4), np.nan)}, hands)
+    yield (
+        f"a {last} wrist that is no rotation",
+        RobotCommand(dict(wrists) | {last: np.diag([1.0, 1.0, -1.0, 1.0])}, hands),
+    )
     for n, joint in enumerate(bench.joints[last]):
         for limit, sign in ((joint.lower, -1.0), (joint.upper, 1.0)):
             if limit is not None:
