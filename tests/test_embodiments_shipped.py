@@ -6,21 +6,23 @@ import sys
 import tomllib
 import xml.etree.ElementTree as ElementTree
 import zipfile
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import torch
 
 from egoscale_sdk.kinematics import SpecEmbodiment
-from egoscale_sdk.specs import EmbodimentSpec, action_fingerprint, load_embodiment, safety_digest
+from egoscale_sdk.specs import SIDES, EmbodimentSpec, Provenance, action_fingerprint, load_embodiment, safety_digest
+from egoscale_sdk.testing.figures import without_figure, without_source
 
 torch.set_num_threads(1)
 PROJECT = Path(__file__).resolve().parents[1]
 DATA = PROJECT / "embodiments/egoscale_embodiments"
-GOLDEN = Path(__file__).with_name("golden_digests.toml")
+FINGERPRINTS = DATA / "fingerprints.toml"
+SAFETY_DIGESTS = Path(__file__).with_name("golden_digests.toml")
 NAMES = sorted(path.parent.name for path in DATA.glob("*/embodiment.toml"))
 SPECS = {name: load_embodiment(f"egoscale_embodiments:{name}/embodiment.toml") for name in NAMES}
+T_TIP_ROOT = [f"xyz_m.{n}" for n in range(3)] + [f"quat_wxyz.{n}" for n in range(4)]
 LIMBS = [(name, limb) for name, spec in SPECS.items() for limb in (*spec.hands, *spec.arms) if limb.urdf]
 each = pytest.mark.parametrize("name", NAMES)
 each_limb = pytest.mark.parametrize(
@@ -34,19 +36,20 @@ def urdf_joints(limb) -> dict:
 
 
 @each
-def test_digests_are_the_golden_ones(name):
+@pytest.mark.parametrize(("digest", "file"), [(action_fingerprint, FINGERPRINTS), (safety_digest, SAFETY_DIGESTS)])
+def test_digests_are_the_golden_ones(name, digest, file):
     spec = SPECS[name]
-    found = {"action_fingerprint": action_fingerprint(spec), "safety_digest": safety_digest(spec)}
-    golden = tomllib.loads(GOLDEN.read_text()).get(spec.id)
-    lines = "\n".join([f'["{spec.id}"]', *(f'{key} = "{value}"' for key, value in found.items())])
-    assert found == golden, (
+    golden = tomllib.loads(file.read_text()).get(spec.id)
+    assert digest(spec) == golden, (
         f"{spec.id} no longer means what it did. A changed action_fingerprint makes checkpoints and datasets of this "
-        f"id refuse each other: is a new @N due? If the change is meant, write into {GOLDEN.name}:\n{lines}"
+        f"id refuse each other: is a new @N due? If the change is meant, write into {file.name}:\n"
+        f'"{spec.id}" = "{digest(spec)}"'
     )
 
 
-def test_no_golden_digest_is_left_over():
-    assert set(tomllib.loads(GOLDEN.read_text())) == {spec.id for spec in SPECS.values()}
+@pytest.mark.parametrize("file", [FINGERPRINTS, SAFETY_DIGESTS])
+def test_no_golden_digest_is_left_over(file):
+    assert set(tomllib.loads(file.read_text())) == {spec.id for spec in SPECS.values()}
 
 
 @each
@@ -91,46 +94,18 @@ def test_kinematics_are_finite_and_rigid_at_the_neutral_pose(name):
     torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3, dtype=torch.float64).expand_as(rotation))
 
 
-NAMING = ("name", "joint", "link", "device", "role", "side")
-
-
-def fields(value, path=()):
-    """Every text or number: its dotted path, as provenance names it, and whether it is a number."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key != "provenance":
-                yield from fields(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            keys = [key for key in NAMING if isinstance(item, dict) and key in item]
-            yield from fields(item, (*path, item[keys[0]] if keys else str(index)))
-    elif value is not None:
-        yield ".".join(path), isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def globs(table):
-    return [glob for item in table["provenance"] for glob in item["fields"].split(", ")]
-
-
-def names(glob, path):
-    return fnmatchcase(path, glob) or fnmatchcase(path, f"{glob}.*")
-
-
 @each
 def test_every_figure_says_where_it_comes_from_and_every_source_has_one(name):
-    spec = SPECS[name].model_dump(mode="json")
-    own = globs(spec)
-    for group in ("hands", "arms"):
-        for limb in spec[group]:
-            for path, figure in fields(limb):
-                above = f"{group}.{limb['side']}.{path}"
-                covered = any(names(glob, path) for glob in globs(limb)) or any(names(glob, above) for glob in own)
-                assert covered or not figure, above
-            unused = [glob for glob in globs(limb) if not any(names(glob, path) for path, _ in fields(limb))]
-            assert not unused
-    for path, figure in fields({key: item for key, item in spec.items() if key not in ("hands", "arms")}):
-        assert any(names(glob, path) for glob in own) or not figure, path
-    assert [glob for glob in own if not any(names(glob, path) for path, _ in fields(spec))] == []
+    assert without_source(SPECS[name]) == []
+    assert without_figure(SPECS[name]) == []
+
+
+def test_a_figure_without_a_source_is_found_and_a_source_without_a_figure():
+    spec = SPECS["unitree_g1_dex3"]
+    bare = spec.model_copy(update={"provenance": spec.provenance[1:]})
+    assert without_source(bare) == [f"arms.{s}.T_tip_root.{v}" for s in SIDES for v in T_TIP_ROOT]
+    misspelt = Provenance(fields="wires.dex4_left, control", source="nobody")
+    assert without_figure(spec.model_copy(update={"provenance": (misspelt,)})) == ["wires.dex4_left"]
 
 
 MEANING, SAFETY, NEITHER = {"meaning"}, {"safety"}, set()
