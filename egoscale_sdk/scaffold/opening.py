@@ -12,7 +12,7 @@ from egoscale_sdk.scaffold.posture import Motion, Pose, Posture
 
 _CLOSING = tuple(step / 8 for step in range(9))
 _STEPS = 9
-_PRICE_M = 0.01  # per rad: a swing must bring thumb and finger nearer by more than this
+_PRICE_M = 0.006  # per rad: a swing must bring thumb and finger nearer by more than this
 
 
 def open_pose(posture: Posture, motions: Sequence[Motion], order: Sequence[int]) -> tuple[Pose, Guess]:
