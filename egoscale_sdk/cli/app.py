@@ -57,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     "embodiments list": Command("embodiments", "list_", "list every installed embodiment"),
     "embodiments show": Command("embodiments", "show", "show an embodiment: joints, limits, columns, cameras"),
     "plugin list": Command("plugin", "list_", "list plugins, those that failed to load included"),
+    "plugin new": Command("plugin_new", "new", "write an installable plugin from a hand's URDF"),
     "plugin check": Command("plugin_check", "check", "run the conformance kit on a plugin: a score card"),
     "plugin info": Command("plugin", "info", "show what a plugin contributes, or why it failed"),
     "simulate": Command("simulate", "simulate", "record demonstrations of a simulated person or robot hand"),

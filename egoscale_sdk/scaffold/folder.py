@@ -12,6 +12,8 @@ from egoscale_sdk.errors import EgoscaleError
 
 def check_target(target: Path) -> None:
     """Raise `EgoscaleError` unless ``target`` is free: absent, or an empty folder."""
+    if target.parent.exists() and not target.parent.is_dir():
+        raise EgoscaleError("is no folder", where=str(target.parent), hint="choose another with --into")
     if os.path.lexists(target) and not (target.is_dir() and not target.is_symlink()):
         raise EgoscaleError("is there already and is no folder", where=str(target), hint="choose another with --into")
     if target.is_dir() and any(target.iterdir()):

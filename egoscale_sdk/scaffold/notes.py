@@ -15,7 +15,7 @@ _FIELDS = {
     "palm and fingers": "fingers",
     "palm": "T_root_wrist",
     "wrist": "T_root_wrist",
-    "mirror": "mirror_signs",
+    "both hands": "mirror_signs",
     "open pose": "open_pose",
     "opening": "aperture",
     "aperture": "aperture",

@@ -1,0 +1,182 @@
+"""`egoscale plugin new` as a vendor meets it: what it prints, what it refuses, and that it leaves nothing half-done."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from plugin_kit import install
+from scaffold_kit import DATA
+
+from egoscale_sdk import cli
+from egoscale_sdk.host import PluginHost
+from egoscale_sdk.host import plugin_host as host_module
+
+RIGHT, LEFT = DATA / "hands/dex3/right.urdf", DATA / "hands/dex3/left.urdf"
+PLACE = {"--urdf", "--urdf-left", "--urdf-right", "--into"}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the command in an empty folder; returns exit code, stdout, stderr."""
+    shutil.copy(RIGHT, tmp_path / "right.urdf")
+    shutil.copy(LEFT, tmp_path / "left.urdf")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*argv: str) -> tuple[object, str, str]:
+        code: object = 0
+        try:
+            cli.main(["plugin", "new", *argv])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_it_writes_the_folder_and_prints_files_guesses_and_next_commands(run, tmp_path):
+    code, out, err = run("acme", "--urdf", "right.urdf")
+    assert (code, err) == (0, "")
+    files = sorted(
+        path.relative_to(tmp_path / "egoscale-acme").as_posix()
+        for path in (tmp_path / "egoscale-acme").rglob("*")
+        if path.is_file()
+    )
+    assert "egoscale_acme/hand/right.toml" in files
+    assert "egoscale_acme/hand/left.toml" not in files
+    assert out.startswith("egoscale-acme/\n")
+    assert all(f" {Path(file).name}\n" in out for file in files)
+    assert "right hand" in out
+    for line in ("pip install -e 'egoscale-acme[test]'", "egoscale plugin check acme"):
+        assert f"\n  {line}" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["egoscale-acme", "left.urdf", "right.urdf"]
+
+
+def test_scripts_read_json(run, tmp_path):
+    code, out, _ = run("acme", "--urdf", "right.urdf", "--into", "deep/down", "--name", "claw", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert set(found) == {"folder", "files", "guesses", "questions"}
+    assert Path(found["folder"]) == Path("deep/down/egoscale-acme")
+    assert all((tmp_path / found["folder"] / file).is_file() for file in found["files"])
+    assert "egoscale_acme/claw/embodiment.toml" in found["files"]
+    assert {"what", "value", "evidence", "sure"} == set(found["guesses"][0])
+
+
+def test_quiet_prints_the_questions_alone(run):
+    assert run("acme", "--urdf", "right.urdf", "-q") == (0, "", "")
+
+
+def test_the_other_hand_is_made_as_the_mirror_image(run, tmp_path):
+    code, _, err = run("acme", "--urdf", "right.urdf", "--mirror")
+    assert (code, err) == (0, "")
+    folder = tmp_path / "egoscale-acme/egoscale_acme/hand"
+    assert 'hands = ["left.toml", "right.toml"]' in (folder / "embodiment.toml").read_text()
+    assert "mirror image of the right hand, from right.urdf, sha256:" in (folder / "left.toml").read_text()
+
+
+def test_two_files_make_two_hands(run, tmp_path):
+    assert run("acme", "--urdf-left", "left.urdf", "--urdf-right", "right.urdf")[0] == 0
+    folder = tmp_path / "egoscale-acme/egoscale_acme/hand"
+    assert re.search(r"left\.urdf, sha256:[0-9a-f]{64}", (folder / "left.toml").read_text())
+    assert re.search(r"right\.urdf, sha256:[0-9a-f]{64}", (folder / "right.toml").read_text())
+
+
+def test_no_file_names_the_folder_that_the_urdf_lay_in(run, tmp_path):
+    run("acme", "--urdf", str(tmp_path / "right.urdf"))
+    for file in (tmp_path / "egoscale-acme").rglob("*"):
+        assert not file.is_file() or str(tmp_path) not in file.read_text(), file
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("Acme --urdf right.urdf", ("'Acme' is not a namespace", "lower-case letter", "e.g. acme")),
+        ("acme-two --urdf right.urdf", ("'acme-two' is not a namespace", "underscores")),
+        ("acme/hand --urdf right.urdf", ("'acme/hand' is not a namespace",)),
+        ("../up --urdf right.urdf", ("'../up' is not a namespace",)),
+        ("acme_ --urdf right.urdf", ("'acme_' is not a namespace",)),
+        ("acme --urdf right.urdf --name Big", ("'Big' is not a name of an embodiment",)),
+        ("egoscale --urdf right.urdf", ("namespace 'egoscale' is owned by egoscale-sdk", "choose your own")),
+        ("taken --urdf right.urdf", ("namespace 'taken' is owned by their-hands 1.2.3", "pip uninstall their-hands")),
+        ("acme", ("there is no URDF", "--urdf FILE")),
+        ("acme --urdf right.urdf --urdf-left left.urdf", ("--urdf is one hand alone", "--urdf-right")),
+        ("acme --urdf-left left.urdf --urdf-right right.urdf --mirror", ("--mirror makes the other hand",)),
+        ("acme --urdf-right right.urdf --side right", ("--side is the side of --urdf",)),
+        ("acme --urdf right.urdf --side up", ("--side", "left", "right")),
+        ("acme --urdf nowhere.urdf", ("nowhere.urdf: file not found",)),
+        ("acme --urdf .", (".: is a folder, not a URDF",)),
+        ("acme --urdf /dev/zero", ("/dev/zero: is no regular file",)),
+        ("acme --urdf notes.txt", ("notes.txt: is not well-formed XML",)),
+        ("acme --urdf page.xml", ("page.xml: is not a URDF", "<html>")),
+        ("acme --urdf bytes.urdf", ("bytes.urdf", "UTF-8")),
+        ("acme --urdf twice.urdf", ("twice.urdf: joint 'right_hand_thumb_0_joint'", "several <limit> elements")),
+        ("acme --urdf right.urdf --into notes.txt", ("notes.txt: is no folder", "--into")),
+        ("acme --urdf right.urdf --into notes.txt/x", ("notes.txt/x", "cannot be written: Not a directory")),
+        ("acme --urdf right.urdf --into busy", ("busy/egoscale-acme: is not empty", "--into")),
+        ("acme --urdf right.urdf --into filed", ("filed/egoscale-acme: is there already and is no folder",)),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(argv, words, run, tmp_path, monkeypatch):
+    install(tmp_path / "site", "taken", distribution="their-hands")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setattr(host_module, "default_host", PluginHost)
+    monkeypatch.setattr("egoscale_sdk.host.default_host", PluginHost)
+    (tmp_path / "notes.txt").write_text("not XML")
+    (tmp_path / "page.xml").write_text("<html/>")
+    (tmp_path / "bytes.urdf").write_bytes(b"\xff\xfe\x00")
+    text = RIGHT.read_text()
+    limit = re.search(r"<limit.*/>", text).group()
+    (tmp_path / "twice.urdf").write_text(text.replace(limit, limit + limit, 1))
+    (tmp_path / "busy/egoscale-acme").mkdir(parents=True)
+    (tmp_path / "busy/egoscale-acme/theirs.txt").write_text("mine")
+    (tmp_path / "filed").mkdir()
+    (tmp_path / "filed/egoscale-acme").write_text("a file")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    code, out, err = run(*argv.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def test_an_empty_folder_is_taken(run, tmp_path):
+    (tmp_path / "egoscale-acme").mkdir()
+    assert run("acme", "--urdf", "right.urdf", "-q")[0] == 0
+    assert (tmp_path / "egoscale-acme/pyproject.toml").is_file()
+
+
+def test_a_second_run_changes_nothing(run, tmp_path):
+    assert run("acme", "--urdf", "right.urdf")[0] == 0
+    written = (tmp_path / "egoscale-acme/egoscale_acme/plugin.py").stat()
+    assert run("acme", "--urdf", "left.urdf")[0] == 2
+    assert (tmp_path / "egoscale-acme/egoscale_acme/plugin.py").stat() == written
+
+
+@pytest.mark.parametrize("failing", ["rename", "write_text"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_fails_half_way_is_taken_back(failing, error, run, tmp_path, monkeypatch):
+    original, calls = getattr(Path, failing), []
+
+    def fail(self, *args, **kwargs):
+        calls.append(self)
+        if failing == "rename" or len(calls) == 5:
+            raise error
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, failing, fail)
+    code, _, err = run("acme", "--urdf", "right.urdf")
+    assert calls
+    assert code == (2 if isinstance(error, OSError) else 130)
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["left.urdf", "right.urdf"]
+
+
+def test_the_help_has_examples(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "egoscale plugin new acme --urdf hand.urdf" in out
+    assert "--mirror" in out
