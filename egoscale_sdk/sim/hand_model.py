@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.errors import SpecError
-from egoscale_sdk.geometry import inverse_pose, quaternion_from_rotation, rotation_from_rpy
+from egoscale_sdk.geometry import inverse_pose, make_pose, quaternion_from_rotation, rotation_from_rpy
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.specs import BodySpec, HandSpec, JointDynamics, JointSpec, KinematicTree, TreeJoint
 
 HAND = "hand/"
+TIMESTEP_S = 1 / 240
 DEFAULT_MASS_KG = 0.6
 DEFAULT_DYNAMICS = {
     "rad": JointDynamics(joint="any", kp=1.0, damping=0.05, armature=1e-3),
@@ -38,6 +39,19 @@ STIFF = Contact()
 PULP = Contact(solref=(0.06, 1.0), solimp=(0.6, 0.9, 0.01), priority=1)
 
 
+def empty_spec() -> Any:
+    """Return a MuJoCo spec without bodies, with the units, time step and solver that every world here uses."""
+    mj = mujoco()
+    spec = mj.MjSpec()
+    spec.compiler.degree = False
+    spec.option.timestep = TIMESTEP_S
+    spec.option.integrator = mj.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mj.mjtCone.mjCONE_ELLIPTIC  # with impratio 10: the defaults let the object slip
+    spec.option.impratio = 10
+    spec.compiler.boundmass, spec.compiler.boundinertia = 1e-4, 1e-8  # frames without a body are massless
+    return spec
+
+
 def add_hand(spec: Any, wrist: Any, hand: HandSpec, contact: Contact, rgba: tuple[float, ...]) -> None:
     """Hang a hand on the body ``wrist``, whose frame is the canonical wrist frame.
 
@@ -45,7 +59,7 @@ def add_hand(spec: Any, wrist: Any, hand: HandSpec, contact: Contact, rgba: tupl
         SpecError: the hand is made of keypoints, or has no bodies to touch anything with.
     """
     tree = simulated_tree(hand)
-    T_wrist_root = inverse_pose(hand.T_root_wrist.matrix())
+    T_wrist_root = inverse_pose(_root_in_tree(hand, tree) @ hand.T_root_wrist.matrix())
     root = wrist.add_body(name=HAND + tree.root, gravcomp=1.0, **_placed(T_wrist_root[:3, :3], T_wrist_root[:3, 3]))
     bodies = {tree.root: root}
     joints = {joint.name: joint for joint in hand.joints}
@@ -65,6 +79,28 @@ def simulated_tree(hand: HandSpec) -> KinematicTree:
     if not hand.bodies:
         raise SpecError(f"the {hand.side} hand has no bodies: it could touch nothing", where="hands.bodies")
     return hand.tree
+
+
+def joint_values(hand: HandSpec, q: NDArray[np.floating]) -> dict[str, float]:
+    """Return the value of every joint of a hand by name, rad or m, for a hand vector; followers of followers too."""
+    values = dict(zip([joint.name for joint in hand.actuated], map(float, q), strict=True))
+    for _ in hand.joints:
+        for joint in hand.joints:
+            if joint.mimic is not None and joint.mimic.joint in values:
+                values[joint.name] = joint.mimic.multiplier * values[joint.mimic.joint] + joint.mimic.offset
+    return values
+
+
+def _root_in_tree(hand: HandSpec, tree: KinematicTree) -> NDArray[np.floating]:
+    """Return the pose of the hand's root in the root of its tree; no joint may lie between them."""
+    T, joint = np.eye(4), tree.parent_joint(hand.root)
+    while joint is not None:
+        if joint.name in {listed.name for listed in hand.joints}:
+            problem = f"the {hand.side} hand's root {hand.root!r} is moved by its joint {joint.name!r}"
+            raise SpecError(f"{problem}: it cannot be simulated", where="hands.root")
+        T = make_pose(rotation_from_rpy(joint.rpy_rad), joint.xyz_m) @ T
+        joint = tree.parent_joint(joint.parent)
+    return T
 
 
 def in_order(tree: KinematicTree) -> list[TreeJoint]:

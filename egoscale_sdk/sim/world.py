@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.geometry import Floats, make_pose, quaternion_from_rotation
-from egoscale_sdk.sim.hand_model import HAND, STIFF, Contact, add_hand
+from egoscale_sdk.sim.hand_model import HAND, STIFF, TIMESTEP_S, Contact, add_hand, empty_spec, joint_values
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.sim.render import AMBIENT, DIFFUSE, Backend, Renderer, make_renderer
 from egoscale_sdk.specs import HandSpec
 
-TIMESTEP_S = 1 / 240
 CAMERA = "head"
 FOV_RAD = 0.88
 OBJECT_RADIUS_M, OBJECT_HEIGHT_M, OBJECT_MASS_KG = 0.028, 0.140, 0.15
@@ -139,11 +138,8 @@ class HandWorld:
         return np.concatenate([pose[:3, 3], angles])
 
     def _place_mimics(self) -> None:
-        values = dict(zip([joint.name for joint in self.hand.actuated], self.joints, strict=True))
-        for joint in self.hand.joints:
-            if joint.mimic is not None:
-                value = joint.mimic.multiplier * values[joint.mimic.joint] + joint.mimic.offset
-                self.data.qpos[self.model.joint(HAND + joint.name).qposadr[0]] = value
+        for name, value in joint_values(self.hand, self.joints).items():
+            self.data.qpos[self.model.joint(HAND + name).qposadr[0]] = value
 
 
 def intrinsics(height: int, width: int) -> Floats:
@@ -153,14 +149,7 @@ def intrinsics(height: int, width: int) -> Floats:
 
 
 def _build(hand: HandSpec, grasp_rotation: Floats, contact: Contact, rgba: tuple[float, ...]) -> Any:
-    mj = mujoco()
-    spec = mj.MjSpec()
-    spec.compiler.degree = False
-    spec.option.timestep = TIMESTEP_S
-    spec.option.integrator = mj.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.cone = mj.mjtCone.mjCONE_ELLIPTIC  # with impratio 10: the defaults let the object slip
-    spec.option.impratio = 10
-    spec.compiler.boundmass, spec.compiler.boundinertia = 1e-4, 1e-8  # frames without a body are massless
+    spec = empty_spec()
     _add_scenery(spec)
     _add_object(spec)
     _add_wrist(spec, hand, grasp_rotation, contact, rgba)
