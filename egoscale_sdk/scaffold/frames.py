@@ -16,7 +16,7 @@ from egoscale_sdk.specs import FingerSpec, FrameTarget, PoseSpec
 from egoscale_sdk.specs.hand import FingerRole
 
 WRIST_TO_KNUCKLES_M = 0.097  # of an adult: 96 to 100 mm
-_LEVER_SHARE = 0.15  # a joint that moves the next by a shorter lever than this share of the finger carries no bone
+_LEVER_SHARE = 0.15  # a joint that moves the next by a shorter lever than this share of the way to the tip
 STANDS_FOR: dict[int, tuple[tuple[str, ...], ...]] = {
     2: (("thumb",), ("index", "middle")),
     3: (("thumb",), ("index",), ("middle", "ring", "pinky")),
@@ -50,18 +50,19 @@ def finger_specs(posture: Posture, order: Sequence[int]) -> tuple[FingerSpec, ..
 def bone_links(posture: Posture, finger: Finger) -> list[str]:
     """Links of a finger that carry a bone of their own, from the palm outwards; the outermost three of them.
 
-    A joint whose axis passes near the next joint turns the finger in place: its bone starts at the next one.
+    A joint whose axis passes near the next joint turns the finger in place and carries no bone: the next one does.
     """
     poses = posture.kinematics.poses(posture.stretched)
     joints = finger.chain.movable
     tip = (poses[finger.chain.last] @ [*finger.tip_m, 1.0])[:3]
     points = [*(poses[joint.child][:3, 3] for joint in joints), tip]
-    length = float(sum(np.linalg.norm(b - a) for a, b in pairwise(points)))
+    bones = [there - here for here, there in pairwise(points)]
+    lengths = [float(np.linalg.norm(bone)) for bone in bones]
     carrying = [
         joint.child
-        for joint, (here, there) in zip(joints, pairwise(points), strict=True)
+        for number, (joint, bone) in enumerate(zip(joints, bones, strict=True))
         if joint.kind != "prismatic"
-        and np.linalg.norm(np.cross(there - here, posture.axis(joint, poses))) > _LEVER_SHARE * length
+        and np.linalg.norm(np.cross(bone, posture.axis(joint, poses))) > _LEVER_SHARE * sum(lengths[number:])
     ]
     return carrying[-3:] or [joints[-1].child]
 

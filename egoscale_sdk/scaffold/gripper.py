@@ -48,7 +48,7 @@ def read_grip(model: VendorModel, posture: Posture) -> Grip:
     gaps = _gaps(posture, driven, q, order)
     u, is_open = _opening(gaps)
     z = _approach(posture, driven, order, u, q[is_open])
-    posture = _padded(model, posture, {driven.name: float(q[is_open])}, order, u, z)
+    posture = _padded(model, posture, {driven.name: float(q[len(q) - 1 - is_open])}, order, u, z)
     posture = _meeting(posture, driven, q, order, u)
     widths = _gaps(posture, driven, q, order) @ u
     aperture, guess, questions = _fit(model, driven, q, widths)
@@ -114,10 +114,10 @@ def _approach(posture: Posture, driven: JointSpec, order: Sequence[int], u: Vect
 
 
 def _padded(
-    model: VendorModel, posture: Posture, q_open: dict[str, float], order: Sequence[int], u: Vector, z: Vector
+    model: VendorModel, posture: Posture, q_closed: dict[str, float], order: Sequence[int], u: Vector, z: Vector
 ) -> Posture:
-    """Put estimated tips into the middle of the inner faces of the fingers' far ends, where shapes are known."""
-    poses = posture.kinematics.poses(q_open)
+    """Put estimated tips on the inner faces of the fingers' far ends, as they stand closed, where shapes are known."""
+    poses = posture.kinematics.poses(q_closed)
     pads = list(posture.fingers)
     for place, number in enumerate(order):
         finger = pads[number]
@@ -128,9 +128,9 @@ def _padded(
         inward = -u if place == 0 else u
         axes = np.stack([inward, np.cross(z, inward), z], axis=-1)
         seen = np.asarray(transform_points(T_root_last, points)) @ axes
-        end = seen[seen[:, 2] >= seen[:, 2].max() - _FAR_END * np.ptp(seen[:, 2])]
-        pad = (end.min(0) + end.max(0)) / 2
-        pad[0] = end[:, 0].max()
+        far = float(_FAR_END * np.ptp(seen[:, 2]))
+        end = seen[seen[:, 2] >= seen[:, 2].max() - far]
+        pad = np.array([end[:, 0].max(), (end[:, 1].min() + end[:, 1].max()) / 2, seen[:, 2].max() - far / 2])
         at = T_root_last[:3, :3].T @ (axes @ pad - T_root_last[:3, 3])
         pads[number] = replace(
             finger, tip_m=at, estimate="no frame in the file; middle of the inner face of its far end"
