@@ -114,7 +114,7 @@ class WindowDataset:
         self.episodes = tuple(range(len(dataset.episodes)) if episodes is None else episodes)
         self.image_sizes = _image_sizes(dataset, cameras, image_size_px)
         self.action_space_id = (self.action_set.spec or dataset.declaration.spec).action.space
-        self._space = action_space or _default_space(self.action_space_id, self.layout)
+        self._space = action_space or self._default_space()
         first = 1 if self.action_set.action_source == "observed" else 0
         self._steps_ns = np.round((np.arange(horizon) + first) * chunk_dt_s * 1e9).astype(np.int64)
         self._spans, self._span_of, self._row_of = self._index()
@@ -172,6 +172,17 @@ class WindowDataset:
             state_layout=self.state_layout,
             embodiment=self.embodiment,
         )
+
+    def _default_space(self) -> ActionSpace:
+        if self.action_space_id != DEFAULT_SPACE:
+            retargeting = self.action_set.retargeting
+            provider = retargeting.provider if retargeting else self.dataset.declaration.provider
+            raise DataError(
+                f"the dataset acts in the space {self.action_space_id!r}, which a plugin must bring",
+                where=f"{self.dataset.path}: {self.action_set.name}",
+                hint=f"pass action_space, as host.action_space() returns it; {provider.install_hint()}",
+            )
+        return WristHandSpace(self.layout)
 
     def _index(self) -> tuple[list[_Span], NDArray[np.int32], NDArray[np.int32]]:
         spans: list[_Span] = []
@@ -295,12 +306,3 @@ def _image_sizes(
                 hint=did_you_mean(name, stored),
             )
     return {name: stored[name] for name in names}
-
-
-def _default_space(space: str, layout: RowLayout) -> ActionSpace:
-    if space != DEFAULT_SPACE:
-        raise DataError(
-            f"the dataset acts in the space {space!r}, which a plugin must bring",
-            hint="pass action_space, as host.action_space() returns it",
-        )
-    return WristHandSpace(layout)

@@ -18,6 +18,7 @@ import egoscale_sdk
 GROUP = "egoscale.plugins"
 SDK_NAMESPACE = "egoscale"
 SDK_DISTRIBUTION = "egoscale-sdk"
+GIVEN_IN_CODE = "given in code"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def sdk_source() -> PluginSource:
 
 def sources_of(plugins: Mapping[str, object]) -> list[PluginSource]:
     """Wrap plugin objects that are given in place of installed ones."""
-    return [PluginSource(namespace, "given in code", "0", plugin) for namespace, plugin in plugins.items()]
+    return [PluginSource(namespace, GIVEN_IN_CODE, "0", plugin) for namespace, plugin in plugins.items()]
 
 
 def allowed_namespaces() -> frozenset[str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -18,9 +17,6 @@ from egoscale_sdk.host.discovery import (
 from egoscale_sdk.host.factories import strict
 from egoscale_sdk.host.loading import LoadedPlugin, PluginFailure, load_plugin
 from egoscale_sdk.specs import Provider
-
-_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-_VERSION = re.compile(r"[0-9][A-Za-z0-9.+!]{0,63}")
 
 
 class Registry:
@@ -135,12 +131,5 @@ class Registry:
 
 
 def install_hint(provider: Provider | None) -> str:
-    """Name the package that a dataset or checkpoint came from.
-
-    The name comes from data: it is shown, never acted upon, and only if it has the form of a package name.
-    """
-    if provider is None or not _DISTRIBUTION.fullmatch(provider.distribution):
-        return ""
-    version = provider.version if _VERSION.fullmatch(provider.version) else ""
-    package = f"{provider.distribution}=={version}" if version else provider.distribution
-    return f"it was written with {provider.distribution} {version}; if you trust that, run: pip install '{package}'"
+    """Name the package that a dataset or checkpoint came from, if it says so."""
+    return "" if provider is None else provider.install_hint()

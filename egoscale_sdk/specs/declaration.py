@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
@@ -12,6 +13,8 @@ from egoscale_sdk.specs.hand import HandSpaceSpec
 from egoscale_sdk.specs.layout import RowLayout
 
 FORMAT = 1
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+!]{0,63}")
 
 
 class Provider(Strict):
@@ -19,6 +22,17 @@ class Provider(Strict):
 
     distribution: str
     version: str
+
+    def install_hint(self) -> str:
+        """Say which package to install; nothing where the name cannot be that of a package.
+
+        The name comes from data: it is shown, never acted upon.
+        """
+        if not _DISTRIBUTION.fullmatch(self.distribution):
+            return ""
+        version = self.version if _VERSION.fullmatch(self.version) else ""
+        package = f"{self.distribution}=={version}" if version else self.distribution
+        return f"it was written with {self.distribution} {version}; if you trust that, run: pip install '{package}'"
 
 
 class RetargetingRecord(Strict):

@@ -31,7 +31,7 @@ def _misspelt_hook() -> Subject:
 
 
 def _heavy_import() -> Subject:
-    return good(source=replace(SOURCE, plugin="egoscale_sdk.kinematics"))
+    return good(source=replace(SOURCE, plugin="egoscale_sdk.testing.fakes.heavy_plugin"))
 
 
 def _absent_factory() -> Subject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from egoscale_sdk.host import DriverEntry, EmbodimentEntry, SensorEntry, hookimpl
+from egoscale_sdk.specs import EmbodimentSpec, action_fingerprint
 
 _DEVICES = "egoscale_sdk.testing.fakes.devices"
 
@@ -38,3 +39,11 @@ def egoscale_sensors() -> list[SensorEntry]:
             simulated={"port": "simulated"},
         )
     ]
+
+
+@hookimpl
+def egoscale_upgrade_declaration(declared: EmbodimentSpec, current: EmbodimentSpec) -> EmbodimentSpec | None:
+    """The first recordings called the torso a chest; anything else is not known here."""
+    renamed = declared.model_copy(update={"base_frame": current.base_frame})
+    known = declared.base_frame == "chest" and action_fingerprint(renamed) == action_fingerprint(current)
+    return current if known else None
