@@ -185,12 +185,17 @@ def _least_confidence(rows: Tensor, confidence: Tensor) -> Tensor:
 
 
 def _human_lengths(table: TermTable, keypoints: Tensor, confidence: Tensor) -> Tensor:
-    """Robust length of every segment of this person over the clip: a median over well-seen frames, ``(S,)``."""
+    """Robust length of every segment of this person over the clip: a median over well-seen frames, ``(S,)``.
+
+    Where a joint between the ends is never seen, the straight line stands for the path.
+    """
     lengths = []
     for pairs, row in zip(table.paths, table.human, strict=False):
         a, b = [p[0] for p in pairs], [p[1] for p in pairs]
         share = max(1, int((row > 0).sum()))  # a target that is the mean of several fingers has the mean of their paths
         path = (keypoints[:, a] - keypoints[:, b]).norm(dim=-1).sum(-1) / share
-        good = confidence[:, [*a, *b]].amin(-1) > 0
-        lengths.append(path[good].median() if bool(good.any()) else path.new_tensor(0.03))
+        whole = path[confidence[:, [*a, *b]].amin(-1) > 0]
+        straight = (row @ keypoints).norm(dim=-1)[confidence[:, row != 0].amin(-1) > 0]
+        seen = whole if len(whole) else straight
+        lengths.append(seen.median() if len(seen) else path.new_tensor(0.03))
     return torch.stack(lengths).clamp(min=1e-3) if lengths else keypoints.new_zeros(0)

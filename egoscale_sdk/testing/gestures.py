@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.sim.person import KEYPOINTS, person_hand, posture
+from egoscale_sdk.sim.person import KEYPOINTS, person_hand
 from egoscale_sdk.specs import Side
 from egoscale_sdk.specs.hand import FingerRole
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
@@ -39,6 +39,7 @@ _GESTURES: dict[str, _Angles] = {
     "pinch_pinky": ((58, 43, 22, -13, 23), (18, -3, 22, 12), (18, 0, 22, 12), (18, 2, 22, 12), (59, -18, 21, 7)),
     "thumbs_up": ((-10, -28, -8, 0, -12), _CURLED, _CURLED, _CURLED, _CURLED),
 }
+_GRASP = ((38, 19, 20, 0, 31), (58, -2, 48, 23), (58, -2, 51, 26), (46, 0, 46, 25), (42, 0, 46, 25))
 
 GESTURES: tuple[str, ...] = tuple(_GESTURES)
 PINCHES: dict[str, FingerRole] = {
@@ -50,9 +51,10 @@ PINCHES: dict[str, FingerRole] = {
 """Which finger meets the thumb, by gesture."""
 
 CLIPS: tuple[str, ...] = ("grasp", "fist", *PINCHES, "wave", "random")
-"""Motions of `FRAMES` frames: a grasp, a fist, each pinch (closed and opened again), a wave of the fingers, a random one.
+"""Motions of `FRAMES` frames: a grasp, a fist, each pinch (all closed and opened again), a wave, something random.
 
-While a grasp closes, the fingertips' distance to the wrist falls all the way, and so does the thumb's to the fingers.
+The grasp brings the thumb between index and middle finger; while it closes, the distance of the thumb to their middle
+and that of the fingertips to the wrist fall all the way.
 """
 
 
@@ -80,8 +82,9 @@ def clips(side: Side = "right", scale: float = 1.0) -> Floats:
 
 
 def angles_rad(name: str) -> Floats:
-    """Return the joints ``(21,)`` of the person's hand in a gesture."""
-    return np.deg2rad([float(angle) for finger in _GESTURES[name] for angle in finger])
+    """Return the joints ``(21,)`` of the person's hand in a gesture or in the grasp."""
+    posture = _GRASP if name == "grasp" else _GESTURES[name]
+    return np.deg2rad([float(angle) for finger in posture for angle in finger])
 
 
 @cache
@@ -91,7 +94,7 @@ def clip_angles_rad(name: str) -> Floats:
         return _wave()
     if name == "random":
         return _random()
-    return _there_and_back(angles_rad("open"), posture(0.75) if name == "grasp" else angles_rad(name))
+    return _there_and_back(angles_rad("open"), angles_rad(name))
 
 
 def _there_and_back(start: Floats, end: Floats) -> Floats:
