@@ -77,10 +77,11 @@ class _Limb:
 
     def root(self, values: dict[str, float]) -> Pose:
         """Return the hand's root in the base."""
-        return self._arm_poses(values)[self._tip] @ self._T_tip_root if self._arm else np.eye(4)
+        return self._mounted(self._arm_poses(values))
 
     def poses(self, values: dict[str, float]) -> dict[Key, Pose]:
-        arm, root = self._arm_poses(values), self.root(values)
+        arm = self._arm_poses(values)
+        root = self._mounted(arm)
         found: dict[Key, Pose] = {(self.side, link, 0): pose for link, pose in arm.items()}
         for link, pose in self._hand.poses({name: values[name] for name in self._fingers}).items():
             found[self.side, link, int(link in arm)] = root @ pose
@@ -88,6 +89,9 @@ class _Limb:
 
     def _arm_poses(self, values: dict[str, float]) -> dict[str, Pose]:
         return self._arm.poses({name: values[name] for name in self._arm_joints}) if self._arm else {}
+
+    def _mounted(self, arm: dict[str, Pose]) -> Pose:
+        return arm[self._tip] @ self._T_tip_root if arm else np.eye(4)
 
 
 @dataclass(frozen=True)
