@@ -150,9 +150,11 @@ def _spec(model: VendorModel, joint: TreeJoint, limit: Limit) -> JointSpec:
     try:
         return JointSpec.model_validate({"name": joint.name, "kind": kind, "mimic": joint.mimic, **figures})
     except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        field = ".".join(map(str, error.errors()[0]["loc"]))
-        raise SpecError(message, where=f"{model.source}: joint {joint.name!r}{': ' if field else ''}{field}") from None
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if first["loc"]:
+            message = f"joint {joint.name!r}: {first['loc'][0]}: {message}"
+        raise SpecError(message, where=model.source) from None
 
 
 def _text(limit: Limit) -> str:
