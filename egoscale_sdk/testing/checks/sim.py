@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +19,7 @@ BODIES: set[Need] = {"bodies"}
 EXACT_M = 1e-6  # of metres and of entries of a rotation
 SETTLED = {"rad": 0.03, "m": 1e-3}
 MOVE_S, SETTLE_S = 0.5, 0.75
-OVERLAP_M = 5e-3
+OVERLAP_M, SHORT_M = 5e-3, 15e-3
 MASS_KG, MASS_SHARE, FRAMES_KG = (0.02, 10.0), 0.02, 5e-3
 
 
@@ -150,8 +151,15 @@ def _settled(bench: HandBench, target: Array, what: str, worst: dict[str, float]
 
 
 def _neighbours(hand: HandSpec, one: str, other: str) -> bool:
-    """Whether no link with a body lies between two links on the tree."""
+    """Whether nothing lies between two links on the tree but joints of several axes: no other body, or a short one."""
+    assert hand.tree is not None
     ways = [inwards(hand, link) for link in (one, other)]
     meeting = next(link for link in ways[0] if link in ways[1])
-    between = {link for way in ways for link in way[: way.index(meeting) + 1]} - {one, other}
-    return not between & {body.link for body in hand.bodies}
+    bodied = {body.link for body in hand.bodies} - {one, other}
+    for way in ways:
+        for child, link in pairwise(way[: way.index(meeting) + 1]):
+            joint = hand.tree.parent_joint(child)
+            short = link != meeting and joint is not None and np.linalg.norm(joint.xyz_m) < SHORT_M
+            if link in bodied and not short:
+                return False
+    return True
