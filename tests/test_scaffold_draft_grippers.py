@@ -8,7 +8,7 @@ import torch
 from egoscale_sdk.geometry import rotation_angle
 from egoscale_sdk.retargeting import GapRetargeter, aperture_width
 from egoscale_sdk.scaffold.draft import draft_hand
-from egoscale_sdk.sim.hand_model import STIFF, add_hand
+from egoscale_sdk.sim.hand_model import STIFF, add_hand, empty_spec
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
 from tests.scaffold_urdfs import jaws, sliders, turned
@@ -103,8 +103,7 @@ def test_people_open_and_close_it(draft, text):
 def test_it_opens_and_closes_in_simulation(draft, text):
     hand = draft(text).hand
     mj = mujoco()
-    spec = mj.MjSpec()
-    spec.compiler.degree = False
+    spec = empty_spec()
     add_hand(spec, spec.worldbody.add_body(name="wrist"), hand, STIFF, (1, 1, 1, 1))
     model = spec.compile()
     data = mj.MjData(model)

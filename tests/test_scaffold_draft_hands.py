@@ -9,7 +9,7 @@ from egoscale_sdk.errors import SpecError
 from egoscale_sdk.geometry import rotation_angle
 from egoscale_sdk.retargeting import KeypointRetargeter
 from egoscale_sdk.scaffold.draft import draft_hand
-from egoscale_sdk.sim.hand_model import STIFF, add_hand
+from egoscale_sdk.sim.hand_model import STIFF, add_hand, empty_spec
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
 from tests.scaffold_urdfs import HANDS, Urdf, behind_an_arm, finger, fingered, five, four, tri, turned
@@ -80,8 +80,7 @@ def test_the_draft_can_be_retargeted_to(draft, kind):
 def test_the_draft_stands_and_follows_in_simulation(draft, kind):
     hand = draft(HANDS[kind][0]("right", ASKEW)).hand
     mj = mujoco()
-    spec = mj.MjSpec()
-    spec.compiler.degree = False
+    spec = empty_spec()
     add_hand(spec, spec.worldbody.add_body(name="wrist"), hand, STIFF, (1, 1, 1, 1))
     model = spec.compile()
     data = mj.MjData(model)
