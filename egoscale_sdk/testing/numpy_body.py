@@ -18,7 +18,10 @@ from egoscale_sdk.testing.subject import Subject
 
 Array = NDArray[np.float64]
 Key = tuple[Side, str, int]
-"""Side, link, and which of the links of that name on that side: an arm's come before a hand's."""
+"""Side, link, and which of the links of that name on that side: what the arm carries, then the hand's, then others.
+
+A whole robot's URDF may stand for an arm: its links that other joints move, fingers among them, are not the arm's own.
+"""
 
 CONFIGURATIONS = 64
 
@@ -70,10 +73,15 @@ class _Limb:
         self._hand = NumpyKinematics(hand.tree, hand.joints, hand.root)
         self._fingers = [joint.name for joint in hand.actuated]
         self._arm: NumpyKinematics | None = None
+        self._carried: set[str] = set()
         if arm is not None and arm.tree is not None:
             self.base, self._tip, self._T_tip_root = arm.base, arm.tip, matrix(arm.T_tip_root)
             self._arm = NumpyKinematics(arm.tree, arm.joints, arm.base)
             self._arm_joints = [joint.name for joint in arm.joints]
+            self._carried = {arm.base}
+            for joint in self._arm.ordered:
+                if joint.parent in self._carried and (joint.kind == "fixed" or joint.name in self._arm_joints):
+                    self._carried.add(joint.child)
 
     def root(self, values: dict[str, float]) -> Pose:
         """Return the hand's root in the base."""
@@ -82,9 +90,12 @@ class _Limb:
     def poses(self, values: dict[str, float]) -> dict[Key, Pose]:
         arm = self._arm_poses(values)
         root = self._mounted(arm)
-        found: dict[Key, Pose] = {(self.side, link, 0): pose for link, pose in arm.items()}
-        for link, pose in self._hand.poses({name: values[name] for name in self._fingers}).items():
-            found[self.side, link, int(link in arm)] = root @ pose
+        hand = self._hand.poses({name: values[name] for name in self._fingers})
+        found: dict[Key, Pose] = {}
+        for link, pose in arm.items():
+            found[self.side, link, int(link not in self._carried and link in hand)] = pose
+        for link, pose in hand.items():
+            found[self.side, link, int(link in self._carried)] = root @ pose
         return found
 
     def _arm_poses(self, values: dict[str, float]) -> dict[str, Pose]:
