@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
+from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 import pluggy
@@ -32,6 +33,9 @@ from egoscale_sdk.specs import Strict
 
 Stage = Literal["metadata", "import", "register", "hooks", "contribute"]
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("egoscale_"))
+# A module of nothing but the hooks: pluggy looks at every name in it, once for every plugin.
+_SPECIFICATIONS = ModuleType("hooks")
+vars(_SPECIFICATIONS).update({name: getattr(hookspecs, name) for name in HOOKS})
 _TARGET = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?")
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _Entry = TypeVar("_Entry", bound=Strict)
@@ -159,7 +163,7 @@ def _import_plugin(plugin: str | object) -> object:
 def _register(source: PluginSource, plugin: object) -> pluggy.PluginManager:
     """Register with a fresh manager, which compares every hook's arguments with its specification."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager.add_hookspecs(_SPECIFICATIONS)
     manager.register(plugin, name=source.namespace)
     return manager
 
