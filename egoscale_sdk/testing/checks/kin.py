@@ -148,7 +148,7 @@ def gradients_agree(subject: Subject) -> str:
     if not (off <= 1e-5).all():
         joint = subject.spec.joints[int(off.argmax())].name
         raise Violation(f"the gradient with respect to joint {joint!r} is {100 * off.max():.3g} % off")
-    return f"{len(q)} joints, within {off.max(initial=0):.0e}"
+    return f"joints: {len(q)}, within {off.max(initial=0):.0e}"
 
 
 @check("KIN009", "must", needs={*FK, "joints"}, mend="mind the order of q: left arm, right arm, left hand, right hand")
@@ -169,7 +169,7 @@ def joints_move_their_own_side(subject: Subject) -> str:
             raise Violation(f"joint {joint.name!r} moves no frame of the {side} side")
         if not reached <= {side}:
             raise Violation(f"joint {joint.name!r} of the {side} side moves frames of the other side")
-    return f"{len(joints)} joints move {int(moved.any(0).sum())} of {len(frames)} frames"
+    return f"joints: {len(joints)}; frames that they move: {int(moved.any(0).sum())} of {len(frames)}"
 
 
 @check("KIN010", "must", needs={"joints"}, mend="round a limit that does not fit the dtype towards the inside")
@@ -189,7 +189,7 @@ def clamp_lands_inside(subject: Subject) -> str:
             if changed.any():
                 joint = joints[int(changed.nonzero()[0, 1])]
                 raise Violation(f"clamping changes joint {joint.name!r}, which is inside its limits, in {dtype}")
-    return f"{len(joints)} joints in float32 and float64"
+    return f"joints: {len(joints)}, in float32 and float64"
 
 
 @check("KIN011", "must", needs={"joints"}, mend="return the hands' open_pose with arms at zero, clamped")
@@ -213,7 +213,7 @@ def neutral_is_open(subject: Subject) -> str:
             joint = subject.spec.joints[int(off.argmax())]
             value = float(found[int(off.argmax())])
             raise Violation(f"neutral has joint {joint.name!r} at {value:.6g} {joint.unit}, {off.max():.3g} off")
-    return f"{len(subject.spec.joints)} joints"
+    return f"joints: {len(subject.spec.joints)}"
 
 
 @check(
