@@ -38,7 +38,7 @@ class Skeleton:
 
 def hands_figure(rows: Sequence[Sequence[Skeleton]]) -> str:
     """Draw skeletons in a grid, all in one scale, and return the picture as a PNG data URI."""
-    plt = _pyplot()
+    plt = pyplot()
     columns = max(len(row) for row in rows)
     figure = plt.figure(figsize=(2.6 * columns, 2.8 * len(rows)))
     for i, row in enumerate(rows):
@@ -46,12 +46,12 @@ def hands_figure(rows: Sequence[Sequence[Skeleton]]) -> str:
             axes = figure.add_subplot(len(rows), columns, i * columns + k + 1, projection="3d")
             _draw(axes, skeleton)
     figure.subplots_adjust(0, 0, 1, 0.95, 0, 0.05)
-    return _data_uri(figure)
+    return data_uri(figure)
 
 
 def curves_figure(curves: dict[str, tuple[Floats, Floats]], ylabel: str) -> str:
     """Draw named curves ``(x, y)`` over the training step on a logarithmic axis; returns a PNG data URI."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(7.5, 3.2))
     for (name, (x, y)), colour in zip(curves.items(), (INK, *FINGER_COLOURS) * 4, strict=False):
         axes.plot(x, y, label=name, color=colour, linewidth=1.4)
@@ -59,12 +59,12 @@ def curves_figure(curves: dict[str, tuple[Floats, Floats]], ylabel: str) -> str:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
-    return _data_uri(figure)
+    return data_uri(figure)
 
 
 def film_strip(frames: Sequence[Floats], height_px: int = 120) -> str:
     """Lay RGB frames ``(h, w, 3)`` uint8 side by side, enlarged to a height; returns a PNG data URI."""
-    plt = _pyplot()
+    plt = pyplot()
     gap = np.full((frames[0].shape[0], 1, 3), 255, np.uint8)
     strip = np.concatenate([part for frame in frames for part in (frame, gap)][:-1], axis=1)
     zoom = max(1, round(height_px / strip.shape[0]))
@@ -85,7 +85,8 @@ def _draw(axes: Any, skeleton: Skeleton) -> None:
     axes.set_title(skeleton.title, fontsize=9, color=INK, y=0.98)
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Return matplotlib.pyplot without a display; raises `MissingExtraError` where it is not installed."""
     require_extra("matplotlib", "viewer", "a picture")
     import matplotlib
 
@@ -95,10 +96,11 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _data_uri(figure: Figure) -> str:
+def data_uri(figure: Figure) -> str:
+    """Close a figure and return it as a PNG data URI."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    _pyplot().close(figure)
+    pyplot().close(figure)
     return _uri(buffer)
 
 

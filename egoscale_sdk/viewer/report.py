@@ -18,18 +18,19 @@ img{max-width:100%}figure{margin:1rem 0}figcaption{color:#667;font-size:.9rem}
 
 @dataclass
 class Report:
-    """Collects sections in order; `write` makes the page. Every text is escaped."""
+    """Collects sections in order; `write` makes the page. Every text is escaped; ``style`` is CSS of our own."""
 
     title: str
     parts: list[str] = field(default_factory=list)
+    style: str = ""
 
     def heading(self, text: str) -> None:
         """Start a section."""
         self.parts.append(f"<h2>{escape(text)}</h2>")
 
-    def text(self, text: str) -> None:
-        """Add a paragraph."""
-        self.parts.append(f"<p>{escape(text)}</p>")
+    def text(self, text: str, kind: str = "") -> None:
+        """Add a paragraph; ``kind`` is its CSS class."""
+        self.parts.append(f"<p{_class(kind)}>{escape(text)}</p>")
 
     def code(self, text: str) -> None:
         """Add commands or output as they are."""
@@ -42,19 +43,28 @@ class Report:
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Add a table; numbers stand on the right."""
+    def folded(self, summary: str, text: str) -> None:
+        """Add output that is shown when its summary is clicked."""
+        self.parts.append(f"<details><summary>{escape(summary)}</summary><pre>{escape(text)}</pre></details>")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], kinds: Sequence[str] = ()) -> None:
+        """Add a table; numbers stand on the right. ``kinds`` are the rows' CSS classes."""
         head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-        body = "".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
+        pairs = zip(kinds or [""] * len(rows), rows, strict=True)
+        body = "".join(f"<tr{_class(kind)}>{''.join(map(_cell, row))}</tr>" for kind, row in pairs)
         self.parts.append(f"<table><tr>{head}</tr>{body}</table>")
 
     def write(self, path: Path) -> None:
         """Write the page."""
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(self.title)}</title>'
-            f"<style>{_STYLE}</style><h1>{escape(self.title)}</h1>{''.join(self.parts)}</html>"
+            f"<style>{_STYLE}{self.style}</style><h1>{escape(self.title)}</h1>{''.join(self.parts)}</html>"
         )
         path.write_text(page, encoding="utf-8")
+
+
+def _class(kind: str) -> str:
+    return f' class="{escape(kind)}"' if kind else ""
 
 
 def _cell(value: object) -> str:

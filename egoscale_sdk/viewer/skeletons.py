@@ -34,11 +34,11 @@ def robot_skeleton(hand: HandSpec, joints: NDArray[Any], title: str) -> Skeleton
     points = transform_points(inverse_pose(hand.T_root_wrist.matrix()), poses[:, :3, 3].numpy())
     at = dict(zip(frames, points, strict=True))
     segments = [(at[joint.parent], at[joint.child]) for joint in hand.tree.joints]
-    colours = _colours(hand)
+    colours = finger_colours(hand)
     return Skeleton(title, np.array(segments), tuple(colours.get(joint.child, ROBOT) for joint in hand.tree.joints))
 
 
-def _colours(hand: HandSpec) -> dict[str, str]:
+def finger_colours(hand: HandSpec) -> dict[str, str]:
     """Colour of every link above a fingertip, by the finger's role; links that fingers share stay grey."""
     found: dict[str, set[str]] = {}
     for finger in hand.fingers:
