@@ -12,7 +12,7 @@ from egoscale_sdk.errors import EgoscaleError, SpecError
 from egoscale_sdk.scaffold.draft import draft_hand
 from egoscale_sdk.scaffold.meshes import mesh_file, mesh_points
 from egoscale_sdk.scaffold.model import read_model
-from tests.scaffold_urdfs import five, jaws, tri
+from tests.scaffold_urdfs import five, jaws, sliders, tri
 
 HAND = tri()
 MESH = '<collision><geometry><mesh filename="{}"/></geometry></collision></link>'
@@ -67,6 +67,8 @@ def refused(draft, text, message):
         (limit_of("fa_j1", HAND, '<limit lower="2" upper="1"/>'), "hand.urdf: joint 'fa_j1' needs lower <= upper"),
         (limit_of("fa_j1", HAND, '<limit lower="0" upper="90"/>'), "looks like degrees"),
         (limit_of("fa_j1", HAND, '<limit lower="0" upper="1" velocity="-1"/>'), "'fa_j1': velocity_rad_s"),
+        (HAND.replace('<axis xyz="0 1 0"/>', '<axis xyz="0 1e300 0"/>', 1), "axis is absurdly long"),
+        (HAND.replace('<origin xyz="0 0 0"/>', '<origin xyz="0 1e300 0"/>', 1), "xyz needs three finite numbers"),
         (HAND.replace('mass value="0.3"', 'mass value="heavy"'), "link 'palm': mass: value must be a finite number"),
         (HAND.replace('length="0.045"', 'length="inf"', 1), "cylinder: length must be a finite number"),
         (five().replace('<mimic joint="fa_j1"', '<mimic joint="fa_jl"'), "follows 'fa_jl', which is no moving joint"),
@@ -219,7 +221,8 @@ def test_a_leader_that_would_drive_its_follower_too_far_is_narrowed_and_said(dra
     assert joint.upper_rad == pytest.approx(1.0)
     said = next(item for item in found.guesses if item.what.endswith("limits of joint fa_j1"))
     assert said.value == "0..1 instead of 0..1.6"
-    refused(draft, limit_of("fa_j2", five(), '<limit lower="2" upper="3"/>'), "leaves its own limits .2..3. everywhere")
+    refused(draft, limit_of("fa_j2", five(), '<limit lower="2" upper="3"/>'), r"leaves its own limits \(2\.\.3\)")
+    refused(draft, sliders().replace('multiplier="1.0"', 'multiplier="-1"'), "correct the multiplier, or the limits")
 
 
 def test_speeds_and_efforts_of_zero_are_no_figures(draft):
@@ -227,6 +230,8 @@ def test_speeds_and_efforts_of_zero_are_no_figures(draft):
     joint = next(joint for joint in found.hand.joints if joint.name == "fa_j1")
     assert joint.velocity_rad_s is None
     assert joint.effort_nm is None
+    said = next(item for item in found.guesses if item.what.endswith("speeds"))
+    assert said.value == "not known of fa_j1"
 
 
 def test_a_gripper_with_sections_for_other_tools_is_read(draft):

@@ -18,7 +18,6 @@ from egoscale_sdk.specs import BodySpec, PoseSpec
 Vector = NDArray[np.float64]
 _LEAST_M = 1e-3  # half of the least side of a box, and the least radius
 _SHORT_M = 0.005  # a link shorter than this has no body of its own
-_LARGEST_M = 1.0  # a shape that reaches farther is in another unit, or no part of a hand
 _SLENDER = 1.5  # a mesh this much longer than wide becomes a capsule
 _RADIUS_SHARE, _RADII_M = 0.3, (0.005, 0.01)  # of a phalanx whose file has no shape
 _PALM_LENGTH_M, _PALM_HALF_THICKNESS_M, _PALM_MARGIN_M = 0.07, 0.013, 0.01
@@ -58,7 +57,7 @@ def hand_bodies(
 def _from_shapes(link: str, part: Link) -> Iterator[BodySpec]:
     for shape in part.shapes:
         points = shape.points()
-        if len(points) and np.abs(points).max() < _LARGEST_M and np.ptp(points, axis=0).max() > 2 * _LEAST_M:
+        if len(points) and np.ptp(points, axis=0).max() > 2 * _LEAST_M:
             yield _around(link, points) if shape.kind == "mesh" else _primitive(link, shape)
 
 

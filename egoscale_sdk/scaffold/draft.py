@@ -80,17 +80,28 @@ def draft_hand(urdf: Path, *, side: Side | None, namespace: str, name: str) -> H
     found, coupled = couple_sliders(model, find_hand(model))
     read = read_joints(model, found.tree)
     posture = Posture(found.tree, read.joints, find_tips(model, found))
-    one = sum(joint.mimic is None for joint in read.joints) == 1
     spoken = side_of([model.name, *found.tree.links, *(joint.name for joint in found.tree.joints)])
-    meaning = _gripper(model, posture, side or spoken[0]) if one else _fingers(model, found, posture, side, spoken)
-    driven = [joint.name for joint in read.joints if joint.mimic is None]
-    q_open = dict(zip(driven, meaning.open_pose, strict=True))
-    bodies, body_guesses = hand_bodies(model, meaning.posture, found.palm, meaning.wrist, q_open, pads=one)
+    if len(posture.neutral) == 1:
+        meaning = _gripper(model, posture, side or spoken[0])
+    else:
+        meaning = _fingers(model, found, posture, side, spoken)
     space = f"{namespace}/{name}_hand@1" if name != "hand" else f"{namespace}/hand@1"
+    hand, body_guesses = _hand(model, found, read, meaning, _space(space, read, spoken[0]))
+    tips = tip_guesses(meaning.posture.fingers)
+    guesses = _of_side(meaning.side, (*found.guesses, *read.guesses, *meaning.guesses, *tips, *body_guesses))
+    return HandDraft(hand, guesses, (*coupled, *read.questions, *meaning.questions))
+
+
+def _hand(
+    model: VendorModel, found: FoundHand, read: ReadJoints, meaning: _Semantics, space: HandSpaceSpec
+) -> tuple[HandSpec, tuple[Guess, ...]]:
+    q_open = dict(zip(meaning.posture.neutral, meaning.open_pose, strict=True))
+    pads = meaning.aperture is not None
+    bodies, guesses = hand_bodies(model, meaning.posture, found.palm, meaning.wrist, q_open, pads=pads)
     try:
         hand = HandSpec(
             side=meaning.side,
-            hand_space=_space(space, read, spoken[0]),
+            hand_space=space,
             tree=tree_with_tips(found.tree, meaning.posture.fingers),
             root=found.tree.root,
             T_root_wrist=meaning.wrist,
@@ -104,9 +115,7 @@ def draft_hand(urdf: Path, *, side: Side | None, namespace: str, name: str) -> H
         )
     except ValidationError as error:
         raise SpecError(error.errors()[0]["msg"].removeprefix("Value error, "), where=model.source) from None
-    tips = tip_guesses(meaning.posture.fingers)
-    guesses = _of_side(meaning.side, (*found.guesses, *read.guesses, *meaning.guesses, *tips, *body_guesses))
-    return HandDraft(hand, guesses, (*coupled, *read.questions, *meaning.questions))
+    return hand, guesses
 
 
 def _gripper(model: VendorModel, posture: Posture, side: Side | None) -> _Semantics:
@@ -139,7 +148,7 @@ def _fingers(
         posture=posture,
         fingers=fingers,
         wrist=wrist_pose(posture, fingers, roles.axes),
-        open_pose=tuple(pose[joint.name] for joint in posture.joints.values() if joint.mimic is None),
+        open_pose=tuple(pose[name] for name in posture.neutral),
         guesses=(*roles.guesses, pose_guess),
         questions=roles.questions,
     )

@@ -13,7 +13,7 @@ from egoscale_sdk.hands.wrist import FINGERS
 from egoscale_sdk.scaffold.frames import STANDS_FOR, pose_spec
 from egoscale_sdk.scaffold.guess import Guess
 from egoscale_sdk.scaffold.model import VendorModel
-from egoscale_sdk.scaffold.posture import Posture, unit
+from egoscale_sdk.scaffold.posture import Pose, Posture, unit
 from egoscale_sdk.scaffold.tips import Finger, link_points
 from egoscale_sdk.specs import ApertureSpec, FingerSpec, FrameTarget, JointSpec, PoseSpec
 
@@ -48,7 +48,8 @@ def read_grip(model: VendorModel, posture: Posture) -> Grip:
     gaps = _gaps(posture, driven, q, order)
     u, is_open = _opening(gaps)
     z = _approach(posture, driven, order, u, q[is_open])
-    posture = _padded(model, posture, {driven.name: float(q[len(q) - 1 - is_open])}, order, u, z)
+    q_open, q_closed = ({driven.name: float(q[end])} for end in (is_open, len(q) - 1 - is_open))
+    posture = _padded(model, posture, (q_open, q_closed), order, u, z)
     posture = _meeting(posture, driven, q, order, u)
     widths = _gaps(posture, driven, q, order) @ u
     aperture, guess, questions = _fit(model, driven, q, widths)
@@ -114,10 +115,11 @@ def _approach(posture: Posture, driven: JointSpec, order: Sequence[int], u: Vect
 
 
 def _padded(
-    model: VendorModel, posture: Posture, q_closed: dict[str, float], order: Sequence[int], u: Vector, z: Vector
+    model: VendorModel, posture: Posture, ends: tuple[Pose, Pose], order: Sequence[int], u: Vector, z: Vector
 ) -> Posture:
     """Put estimated tips on the inner faces of the fingers' far ends, as they stand closed, where shapes are known."""
-    poses = posture.kinematics.poses(q_closed)
+    q_open, q_closed = ends
+    poses, tips = posture.kinematics.poses(q_closed), posture.tips(q_open)
     pads = list(posture.fingers)
     for place, number in enumerate(order):
         finger = pads[number]
@@ -125,7 +127,8 @@ def _padded(
         if not finger.estimate or not len(points):
             continue
         T_root_last = poses[finger.chain.last]
-        inward = -u if place == 0 else u
+        to_middle = tips.mean(0) - tips[number]
+        inward = unit(to_middle - (to_middle @ z) * z) if len(tips) > 2 else -u if place == 0 else u
         axes = np.stack([inward, np.cross(z, inward), z], axis=-1)
         seen = np.asarray(transform_points(T_root_last, points)) @ axes
         far = float(_FAR_END * np.ptp(seen[:, 2]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import pi
 
@@ -41,7 +41,16 @@ def read_joints(model: VendorModel, tree: KinematicTree) -> ReadJoints:
     narrowed, guesses = _narrowed(model, moving, limits)
     specs = [_spec(model, joint, narrowed[name]) for name, joint in moving.items()]
     ordered = sorted(specs, key=lambda spec: spec.mimic is not None)
-    return ReadJoints(tuple(ordered), guesses, questions)
+    return ReadJoints(tuple(ordered), (*guesses, *_speeds(ordered)), questions)
+
+
+def _speeds(joints: Sequence[JointSpec]) -> list[Guess]:
+    silent = [joint.name for joint in joints if joint.mimic is None and joint.velocity is None]
+    if not silent:
+        return []
+    return [
+        Guess("speeds", f"not known of {', '.join(silent)}", "their <limit> has no velocity: nothing slows them down")
+    ]
 
 
 def _stated(model: VendorModel, moving: Mapping[str, TreeJoint]) -> tuple[dict[str, Limit], tuple[str, ...]]:
@@ -114,10 +123,11 @@ def _within(model: VendorModel, follower: TreeJoint, limits: Mapping[str, Limit]
     ends = sorted(((own.lower - m.offset) / m.multiplier, (own.upper - m.offset) / m.multiplier))
     lower = ends[0] if leader.lower is None else max(leader.lower, ends[0])
     upper = ends[1] if leader.upper is None else min(leader.upper, ends[1])
-    if lower > upper:
+    if upper - lower < ROUNDING:
         raise SpecError(
-            f"follows {m.joint!r} ({_text(leader)}) and leaves its own limits ({_text(own)}) everywhere",
+            f"follows {m.joint!r} ({_text(leader)}) {m.multiplier:g} times and leaves its own limits ({_text(own)})",
             where=f"{model.source}: joint {follower.name!r}: mimic",
+            hint="correct the multiplier, or the limits of one of them",
         )
     slack = ROUNDING / max(1.0, abs(m.multiplier))
     same = leader.lower is not None and lower - leader.lower <= slack and (leader.upper or 0.0) - upper <= slack

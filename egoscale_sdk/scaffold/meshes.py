@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.errors import SpecError
 
 MAX_MESH_BYTES = 64 * 2**20
+MAX_POINTS = 4000
 _HEADER_BYTES, _TRIANGLE_BYTES = 84, 50
 
 
@@ -46,8 +48,12 @@ def mesh_file(name: str, urdf: Path, where: str) -> Path | None:
         return None
 
 
+@lru_cache(maxsize=256)
 def mesh_points(file: Path) -> NDArray[np.float64] | None:
-    """Return the corners ``(N, 3)`` of a binary STL in its own unit; None for any other or a damaged file."""
+    """Return corners ``(N, 3)`` of a binary STL in its own unit, evenly some of many, and the outermost.
+
+    None for any other or a damaged file.
+    """
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_MESH_BYTES + 1)
@@ -60,7 +66,10 @@ def mesh_points(file: Path) -> NDArray[np.float64] | None:
         return None
     rows = np.frombuffer(data, np.uint8, offset=_HEADER_BYTES).reshape(count, _TRIANGLE_BYTES)
     corners = rows[:, 12:48].copy().view("<f4").astype(np.float64).reshape(-1, 3)  # after the normal
-    return corners if np.isfinite(corners).all() else None
+    if not len(corners) or not np.isfinite(corners).all():
+        return None
+    outermost = np.concatenate([corners.argmin(0), corners.argmax(0)])
+    return np.concatenate([corners[:: 1 + len(corners) // MAX_POINTS], corners[outermost]])
 
 
 def _inside(start: PurePosixPath, path: PurePosixPath) -> list[str] | None:

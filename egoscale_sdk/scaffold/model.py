@@ -19,6 +19,7 @@ from egoscale_sdk.scaffold.shapes import Kind, Shape
 from egoscale_sdk.specs import KinematicTree, parse_urdf
 from egoscale_sdk.specs.urdf import MAX_URDF_BYTES
 
+ABSURD = 1e6  # no length, angle, mass, speed or force of a hand is so large
 _KINDS: tuple[Kind, ...] = ("box", "cylinder", "capsule", "sphere", "mesh")
 
 
@@ -143,7 +144,7 @@ def _number(element: Element, key: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) < ABSURD:
         raise SpecError(f"{key} must be a finite number, is {text!r}", where=where)
     return value
 
@@ -153,6 +154,6 @@ def _numbers(element: Element, key: str, where: str) -> tuple[float, float, floa
         x, y, z = (float(word) for word in element.get(key, "").split())
     except ValueError:
         x = y = z = math.nan
-    if not math.isfinite(x + y + z):
+    if not max(abs(x), abs(y), abs(z)) < ABSURD or math.isnan(x + y + z):
         raise SpecError(f"{key} needs three finite numbers, has {element.get(key)!r}", where=where)
     return x, y, z

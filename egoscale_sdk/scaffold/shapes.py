@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.geometry import transform_points
 from egoscale_sdk.scaffold.meshes import mesh_points
 
+_LARGEST_M = 1.0
 _ROUND = 16  # points around a cylinder: its extent within 2 percent
 Kind = Literal["box", "cylinder", "capsule", "sphere", "mesh"]
 
@@ -35,8 +36,12 @@ class Shape:
     mesh: Path | None = None
 
     def points(self) -> NDArray[np.float64]:
-        """Return points ``(N, 3)`` that span the shape, in the link's frame, metres; none where a mesh is not there."""
-        return np.asarray(transform_points(self.pose, self._local()), np.float64)
+        """Return points ``(N, 3)`` that span the shape, in the link's frame, metres.
+
+        There are none where a mesh is not there, or the shape reaches farther than 1 m: it is in another unit.
+        """
+        points = np.asarray(transform_points(self.pose, self._local()), np.float64)
+        return points if np.abs(points).max(initial=0) < _LARGEST_M else points[:0]
 
     def _local(self) -> NDArray[np.float64]:
         if self.kind == "mesh":

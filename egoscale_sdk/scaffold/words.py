@@ -36,10 +36,14 @@ def words(name: str) -> list[str]:
 def role_of(names: Iterable[str]) -> str | None:
     """Return the finger that names of one chain speak of, or None where they name none or several."""
     found = {
-        role for name in names for role, spoken in ROLE_WORDS.items() if any(word in name.lower() for word in spoken)
+        role for name in names for role, spoken in ROLE_WORDS.items() if any(_speaks(name, word) for word in spoken)
     }
-    found.discard("ring" if found > {"ring"} else "")  # also a part of other words
     return found.pop() if len(found) == 1 else None
+
+
+def _speaks(name: str, word: str) -> bool:
+    """Whether a name holds a word; a short one only by itself, since it is a part of others."""
+    return word in words(name) if len(word) < 5 else word in name.lower()
 
 
 def roles_of(chains: Sequence[Sequence[str]]) -> list[str | None]:

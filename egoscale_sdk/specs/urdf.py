@@ -100,8 +100,8 @@ def _vector(element: Element | None, key: str, default: Vec3) -> Vec3:
 
 def _unit(axis: Vec3) -> Vec3:
     norm = math.sqrt(sum(value * value for value in axis))
-    if norm < 1e-9:
-        raise ValueError("axis has no length")
+    if not 1e-9 <= norm < math.inf:
+        raise ValueError("axis has no length" if norm < 1e-9 else "axis is absurdly long")
     if abs(norm - 1) < 1e-15:  # as exact as float64 can be: text that was written from a tree gives that tree again
         return axis
     return axis[0] / norm, axis[1] / norm, axis[2] / norm
