@@ -18,7 +18,7 @@ import egoscale_sdk.host
 before, printed = set(sys.modules), io.StringIO()
 with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
     importlib.import_module(module)
-names = [name for name in sys.modules if name not in before]
+names = [name for name, module in sys.modules.items() if name not in before and getattr(module, "__spec__", None)]
 print(json.dumps({"modules": names, "printed": printed.getvalue()}))
 """
 
@@ -39,14 +39,18 @@ class FreshImport:
         return [top for top in tops if top not in (own, "egoscale_sdk") and top not in sys.stdlib_module_names]
 
 
-@lru_cache(maxsize=8)
 def fresh_import(module: str) -> FreshImport:
-    """Import a module in a fresh Python with this one's search path.
+    """Import a module in a fresh Python with this one's search path; once for all checks.
 
     Raises:
         Violation: it cannot be imported there, or not within two minutes; shows the last line of its complaint.
     """
-    command = [sys.executable, "-c", _CODE, module, json.dumps(sys.path)]
+    return _fresh_import(module, tuple(sys.path))
+
+
+@lru_cache(maxsize=8)
+def _fresh_import(module: str, path: tuple[str, ...]) -> FreshImport:
+    command = [sys.executable, "-P", "-c", _CODE, module, json.dumps(path)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
