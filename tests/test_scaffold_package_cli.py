@@ -83,6 +83,20 @@ def test_two_files_make_two_hands(run, tmp_path):
     assert re.search(r"right\.urdf, sha256:[0-9a-f]{64}", (folder / "right.toml").read_text())
 
 
+def test_the_licence_is_written_where_it_is_looked_for(run, tmp_path):
+    assert run("acme", "--urdf", "right.urdf", "--license", "apache-2.0")[0] == 0
+    folder = tmp_path / "egoscale-acme"
+    for file in ("pyproject.toml", "egoscale_acme/hand/embodiment.toml"):
+        assert '\nlicense = "Apache-2.0"\n' in (folder / file).read_text()
+    assert "SPEC013" not in (folder / "tests/test_acme.py").read_text()
+    assert "Apache-2.0" in (folder / "README.md").read_text()
+
+
+def test_a_plugin_without_a_licence_says_so_in_its_own_tests(run, tmp_path):
+    run("acme", "--urdf", "right.urdf")
+    assert '"SPEC013": "no licence is chosen yet"' in (tmp_path / "egoscale-acme/tests/test_acme.py").read_text()
+
+
 def test_no_file_names_the_folder_that_the_urdf_lay_in(run, tmp_path):
     run("acme", "--urdf", str(tmp_path / "right.urdf"))
     for file in (tmp_path / "egoscale-acme").rglob("*"):
@@ -105,6 +119,7 @@ def test_no_file_names_the_folder_that_the_urdf_lay_in(run, tmp_path):
         ("acme --urdf-left left.urdf --urdf-right right.urdf --mirror", ("--mirror makes the other hand",)),
         ("acme --urdf-right right.urdf --side right", ("--side is the side of --urdf",)),
         ("acme --urdf right.urdf --side up", ("--side", "left", "right")),
+        ("acme --urdf right.urdf --license Ours", ("--license: 'Ours' names no licence", "SPDX", "Apache-2.0")),
         ("acme --urdf nowhere.urdf", ("nowhere.urdf: file not found",)),
         ("acme --urdf .", (".: is a folder, not a URDF",)),
         ("acme --urdf /dev/zero", ("/dev/zero: is no regular file",)),

@@ -18,6 +18,7 @@ from egoscale_sdk.interfaces import RobotCommand
 from egoscale_sdk.scaffold.names import PluginNames
 from egoscale_sdk.scaffold.package import PackageDraft, package_files, write_package
 from egoscale_sdk.specs import RecordingLayout, action_fingerprint
+from egoscale_sdk.testing.figures import without_figure, without_source
 
 PROJECT = Path(__file__).resolve().parents[1]
 each_robot = pytest.mark.parametrize("robot", shipped())
@@ -105,15 +106,11 @@ def test_asking_for_hardware_that_nobody_has_written_yet_is_one_clear_line(insta
         host.driver("acme", host.spec("acme/hand"), port="/dev/x")
 
 
-def test_every_figure_says_where_it_comes_from(install):
-    from test_embodiments_shipped import fields, globs, names
-
-    spec = install(package_of("sharpa_wave")).spec("acme/hand").model_dump(mode="json")
-    for hand in spec["hands"]:
-        assert [path for path, figure in fields(hand) if figure and not any(names(g, path) for g in globs(hand))] == []
-        assert [glob for glob in globs(hand) if not any(names(glob, path) for path, _ in fields(hand))] == []
-    rest = {key: value for key, value in spec.items() if key != "hands"}
-    assert [path for path, figure in fields(rest) if figure and not any(names(g, path) for g in globs(spec))] == []
+@each_robot
+def test_every_figure_says_where_it_comes_from(robot, install):
+    spec = install(package_of(robot)).spec("acme/hand")
+    assert without_source(spec) == []
+    assert without_figure(spec) == []
 
 
 def test_guesses_stand_above_their_fields_and_in_the_readme_with_the_questions():

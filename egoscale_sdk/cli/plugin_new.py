@@ -26,6 +26,7 @@ def new(
     mirror: bool = False,
     name: str = "hand",
     into: str = ".",
+    license: str = "",
     json: bool = False,
     quiet: Annotated[bool, arg(aliases=["-q"])] = False,
 ) -> None:
@@ -49,6 +50,7 @@ def new(
         mirror: Make the other hand, too: the mirror image, proven by forward kinematics.
         name: The embodiment's own name, after the slash of its id.
         into: Folder in which the plugin's folder is made.
+        license: SPDX name of the licence of the package and its figures, e.g. Apache-2.0.
         json: Print JSON: folder, files, guesses, questions.
         quiet: Print questions only, no files, guesses and next commands.
     """
@@ -63,7 +65,7 @@ def new(
     names = PluginNames(namespace, name)
     check_free(namespace, default_host())
     one, left, right = (Path(path) if path else None for path in (urdf, urdf_left, urdf_right))
-    request = Request(one, left, right, side=side, mirror=mirror)
+    request = Request(one, left, right, side=side, mirror=mirror, license=license)
     check_target(Path(into) / names.distribution)
     package = request.draft(names)
     folder = write_package(package, Path(into))

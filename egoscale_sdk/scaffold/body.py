@@ -30,13 +30,14 @@ _GUESSED = ("T_root_wrist", "mirror_signs", "open_pose", "fingers", "aperture", 
 _GUESS_NOTE = "guessed or computed from the geometry of the file; the evidence is in README.md and above each field"
 
 
-def embodiment_of(id: str, title: str, hands: Sequence[HandSpec]) -> EmbodimentSpec:
+def embodiment_of(id: str, title: str, hands: Sequence[HandSpec], *, license: str = "") -> EmbodimentSpec:
     """Return the embodiment of one or two hands whose wrist poses are commanded.
 
     Args:
         id: ``namespace/name@N``.
         title: One line about it.
         hands: One left, one right, or both, in any order.
+        license: SPDX expression, if one is chosen.
     """
     name = id.partition("/")[2].partition("@")[0]
     ordered = tuple(sorted(hands, key=lambda hand: hand.side))
@@ -48,6 +49,7 @@ def embodiment_of(id: str, title: str, hands: Sequence[HandSpec]) -> EmbodimentS
         control=ControlSpec(rate_hz=RATE_HZ),
         wires=tuple(_wire(name, hand) for hand in ordered),
         provenance=_DECIDED,
+        license=license,
     )
     return spec.model_copy(update={"recordings": tuple(_recording(spec, hand) for hand in ordered)})
 

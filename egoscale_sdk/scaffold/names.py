@@ -71,6 +71,21 @@ def check_free(namespace: str, host: PluginHost) -> None:
         raise EgoscaleError(f"the namespace {namespace!r} is owned by {owner}", hint=hint)
 
 
+def spdx(expression: str) -> str:
+    """Return a licence expression as SPDX writes it, and an empty one as it is.
+
+    Raises:
+        EgoscaleError: it names no licence that package metadata may name.
+    """
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return str(canonicalize_license_expression(expression)) if expression else ""
+    except InvalidLicenseExpression:
+        allowed = ["an SPDX expression, e.g. Apache-2.0, BSD-3-Clause, LicenseRef-Proprietary"]
+        raise EgoscaleError(f"{expression!r} names no licence", where="--license", allowed=allowed) from None
+
+
 def sdk_range() -> str:
     """Return the versions of this SDK that a plugin written today works with, e.g. ``>=0.1,<0.2``."""
     major, minor = egoscale_sdk.__version__.split(".")[:2]

@@ -27,6 +27,9 @@ _FINGERPRINTS_NOTE = (
     "What an action of each id means, as a digest. A changed one says that datasets and policies of that id no longer "
     "fit: raise N, and keep the old entry. Until the id is used, put here what `egoscale embodiments show ID` prints."
 )
+_NO_LICENCE = (
+    "This package has none yet: put one into `LICENSE`, and name it in `pyproject.toml` and the embodiment's file."
+)
 _TEMPLATES = {
     "pyproject.toml": "pyproject.toml",
     "README.md": "README.md",
@@ -46,17 +49,19 @@ class PackageDraft:
         names: What everything is called.
         drafts: One hand, or a left and a right one of the same hand space.
         sources: For each side, the file that its figures come from.
+        license: SPDX expression for the package and its figures, if one is chosen.
     """
 
     names: PluginNames
     drafts: tuple[HandDraft, ...]
     sources: Mapping[Side, str]
+    license: str = ""
 
     @cached_property
     def spec(self) -> EmbodimentSpec:
         """The embodiment, as it is read back from the files but for the paths of its URDFs."""
         hands = [with_provenance(draft.hand, self.sources[draft.hand.side]) for draft in self.drafts]
-        return embodiment_of(self.names.id, self.title, hands)
+        return embodiment_of(self.names.id, self.title, hands, license=self.license)
 
     @property
     def title(self) -> str:
@@ -143,6 +148,9 @@ def _filled(template: str, package: PackageDraft) -> str:
         space=package.drafts[0].hand.hand_space.id,
         title=package.title,
         sdk=sdk_range(),
+        license=f'\nlicense = "{package.license}"' if package.license else "",
+        licence=f"{package.license}, for the code here." if package.license else _NO_LICENCE,
+        known_failures="" if package.license else '"SPEC013": "no licence is chosen yet"',
         hands=hand_rows(package.drafts, f"{names.package}/{names.name}"),
         sources="\n".join(f"- {side} hand: {source}" for side, source in sorted(package.sources.items())),
         guesses=guess_table(package.guesses),

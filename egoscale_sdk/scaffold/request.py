@@ -9,7 +9,7 @@ from pathlib import Path
 from egoscale_sdk.errors import EgoscaleError
 from egoscale_sdk.scaffold.draft import HandDraft, draft_hand
 from egoscale_sdk.scaffold.mirror import mirrored_pair
-from egoscale_sdk.scaffold.names import PluginNames
+from egoscale_sdk.scaffold.names import PluginNames, spdx
 from egoscale_sdk.scaffold.package import PackageDraft
 from egoscale_sdk.scaffold.pair import pair_hands
 from egoscale_sdk.scaffold.toml_text import printable
@@ -26,6 +26,7 @@ class Request:
         right: The right hand.
         side: Which hand ``urdf`` is, if that is known.
         mirror: Whether the other hand is made as the mirror image.
+        license: SPDX expression for the package, if one is chosen.
     """
 
     urdf: Path | None = None
@@ -33,6 +34,7 @@ class Request:
     right: Path | None = None
     side: Side | None = None
     mirror: bool = False
+    license: str = ""
 
     def __post_init__(self) -> None:
         given = [path for path in (self.urdf, self.left, self.right) if path is not None]
@@ -46,6 +48,7 @@ class Request:
             )
         if self.mirror and len(given) > 1:
             raise EgoscaleError("--mirror makes the other hand, but both are given", hint="leave out one of them")
+        spdx(self.license)
         for path in given:
             _check_file(path)
 
@@ -55,18 +58,21 @@ class Request:
         Raises:
             SpecError: a file is no URDF of a hand; names file and joint.
         """
+        drafts, sources = self._hands(names)
+        return PackageDraft(names, drafts, sources, spdx(self.license))
+
+    def _hands(self, names: PluginNames) -> tuple[tuple[HandDraft, ...], dict[Side, str]]:
         if self.left is not None and self.right is not None:
             drafts = pair_hands(self._hand(self.left, "left", names), self._hand(self.right, "right", names))
-            return PackageDraft(names, drafts, {"left": _source(self.left), "right": _source(self.right)})
+            return drafts, {"left": _source(self.left), "right": _source(self.right)}
         path = self.urdf or self.left or self.right
         assert path is not None, "checked when the request was made"
         one = self._hand(path, "left" if self.left else "right" if self.right else self.side, names)
-        side = one.hand.side
+        side, source = one.hand.side, _source(path)
         if not self.mirror:
-            return PackageDraft(names, (one,), {side: _source(path)})
-        image = f"mirror image of the {side} hand, from {_source(path)}"
-        sources: dict[Side, str] = dict.fromkeys(SIDES, image) | {side: _source(path)}
-        return PackageDraft(names, mirrored_pair(one), sources)
+            return (one,), {side: source}
+        image = f"mirror image of the {side} hand, from {source}"
+        return mirrored_pair(one), dict.fromkeys(SIDES, image) | {side: source}
 
     @staticmethod
     def _hand(path: Path, side: Side | None, names: PluginNames) -> HandDraft:

@@ -47,6 +47,7 @@ def embodiment_toml(spec: EmbodimentSpec) -> str:
     Fields of the wires are all written, defaults too: they are what a vendor has to look at.
     """
     top = {key: getattr(spec, key) for key in ("id", "title", "kind", "base_frame")}
+    top |= {"license": spec.license} if spec.license else {}
     parts = (
         toml_text(top | {"hands": [f"{hand.side}.toml" for hand in spec.hands]}),
         "\n[action]\n" + toml_text({"wrist": spec.action.wrist}),
