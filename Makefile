@@ -1,6 +1,7 @@
 # Every target sets itself up: `make demo` and `make test` are all a new user needs.
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 EDITABLE := -e embodiments $(addprefix -e ,$(PLUGINS))
@@ -10,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow lint format bench-peers clean
 
 demo: $(VENV)/.demo ## simulate, import, retarget, train, run; ends with the path of demo/report.html
 	$(BIN)/egoscale demo --out demo
@@ -31,6 +32,13 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench-peers: $(PEERS)/.done ## other retargeters, for benchmarks/retargeting.py, in an environment of their own
+
+$(PEERS)/.done: benchmarks/peers/requirements.txt benchmarks/peers/constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -q -c benchmarks/peers/constraints.txt -r benchmarks/peers/requirements.txt
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -43,4 +51,4 @@ $(VENV)/.dev: $(SOURCES) | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) demo .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,136 @@
+"""The retargeters that are compared: ours in this process, others in their own environment, each in its own process."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measures import Kinematics, fingers, followed
+from motions import Motion, in_wrist
+from peers.exchange import Answer, Job, read_answer, write_job
+
+import egoscale_sdk
+from egoscale_sdk.host import default_host
+from egoscale_sdk.interfaces import Retargeter
+from egoscale_sdk.scaffold.urdf_text import urdf_text
+from egoscale_sdk.specs import HandSpec, KinematicTree, TreeJoint
+
+PEER_SCRIPTS = Path(__file__).resolve().parent / "peers"
+OURS: dict[str, dict[str, Any]] = {"egoscale": {}}
+"""Settings of our retargeter by the method's name."""
+
+PEERS = {
+    "dex-retargeting vector": ("run_dex.py", "vector"),
+    "dex-retargeting position": ("run_dex.py", "position"),
+    "dex-retargeting dexpilot": ("run_dex.py", "dexpilot"),
+    "mink": ("run_mink.py", "mink"),
+}
+"""Script and its own name of the method, by the method's name."""
+
+METHODS = (*OURS, *PEERS)
+PEER_LIMIT_S = 3600
+WRIST = "canonical_wrist"
+
+
+class NotRunError(Exception):
+    """A method cannot run here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One hand and one clip, for every method the same.
+
+    Attributes:
+        hand: The robot's hand.
+        motion: The person's.
+        scale: Size of the robot's hand over the person's.
+        copies: How many clips our retargeter takes in one call; others take one frame at a time.
+        peers: The interpreter of the peers' environment.
+    """
+
+    hand: HandSpec
+    motion: Motion
+    scale: float
+    copies: int
+    peers: Path
+
+
+def run(method: str, task: Task) -> Answer:
+    """Retarget the clip once.
+
+    Raises:
+        NotRunError: the method cannot run here.
+    """
+    return _run_ours(OURS[method], task) if method in OURS else _run_peer(*PEERS[method], task)
+
+
+def _run_ours(settings: dict[str, Any], task: Task) -> Answer:
+    retargeter = ours(task.hand, settings)
+    clip = torch.from_numpy(task.motion.keypoints)
+    clips = clip.expand(task.copies, *clip.shape).contiguous()
+    wall, cpu = time.perf_counter(), time.process_time()
+    joints = retargeter.retarget(clips).joints
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Answer(joints[0].numpy(), wall / task.copies, cpu / task.copies, egoscale_sdk.__version__)
+
+
+def ours(hand: HandSpec, settings: dict[str, Any]) -> Retargeter:
+    """Return the retargeter that the SDK chooses for a hand, with settings of its own."""
+    chosen = default_host().retargeter(hand)
+    return type(chosen)(hand, **settings) if settings else chosen
+
+
+def _run_peer(script: str, method: str, task: Task) -> Answer:
+    if not task.peers.is_file():
+        raise NotRunError("no environment of peers: make bench-peers")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_job(folder, *_peer_job(method, task))
+        command = [str(task.peers), str(PEER_SCRIPTS / script), str(folder)]
+        environment = {"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin", "HOME": name, "MPLCONFIGDIR": name}
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PEER_LIMIT_S, env=environment)
+        except subprocess.TimeoutExpired:
+            raise NotRunError(f"took longer than {PEER_LIMIT_S} s") from None
+        if done.returncode != 0:
+            raise NotRunError((done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1])
+        return read_answer(folder)
+
+
+def _peer_job(method: str, task: Task) -> tuple[Job, str, np.ndarray]:
+    """Return the job, the hand's URDF whose root is the canonical wrist, and the person's points in its axes."""
+    roles, points = fingers(task.hand), followed(task.hand, in_wrist(task.motion.keypoints))
+    halfway = [(len(finger.frames) - 1) // 2 for finger in roles]
+    job = Job(
+        method=method,
+        wrist=WRIST,
+        tips=[finger.frames[-1].frame for finger in roles],
+        inner=[finger.frames[k].frame for finger, k in zip(roles, halfway, strict=True)],
+        joints=[joint.name for joint in task.hand.actuated],
+        rest=list(task.hand.open_pose or (0.0,) * len(task.hand.actuated)),
+        scale=task.scale,
+    )
+    inner = [finger[:, k] for finger, k in zip(points, halfway, strict=True)]
+    return job, peer_urdf(task.hand), np.stack([*(finger[:, -1] for finger in points), *inner], axis=1)
+
+
+def peer_urdf(hand: HandSpec) -> str:
+    """Return a hand's URDF, limits and mimics included, hung on its canonical wrist."""
+    assert hand.tree is not None
+    T = Kinematics(hand).poses(np.zeros((1, len(hand.actuated))))[hand.tree.root][0]
+    rpy = (np.arctan2(T[2, 1], T[2, 2]), -np.arcsin(np.clip(T[2, 0], -1, 1)), np.arctan2(T[1, 0], T[0, 0]))
+    mount = TreeJoint(
+        name=f"{WRIST}_mount",
+        kind="fixed",
+        parent=WRIST,
+        child=hand.tree.root,
+        xyz_m=tuple(T[:3, 3].tolist()),
+        rpy_rad=tuple(float(angle) for angle in rpy),
+    )
+    return urdf_text(KinematicTree(root=WRIST, joints=(mount, *hand.tree.joints)), name="hand", joints=hand.joints)
