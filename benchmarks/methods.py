@@ -106,18 +106,22 @@ def _run_peer(script: str, method: str, task: Task) -> Answer:
 def _peer_job(method: str, task: Task) -> tuple[Job, str, np.ndarray]:
     """Return the job, the hand's URDF whose root is the canonical wrist, and the person's points in its axes."""
     roles, points = fingers(task.hand), followed(task.hand, in_wrist(task.motion.keypoints))
-    halfway = [(len(finger.frames) - 1) // 2 for finger in roles]
     job = Job(
         method=method,
         wrist=WRIST,
         tips=[finger.frames[-1].frame for finger in roles],
-        inner=[finger.frames[k].frame for finger, k in zip(roles, halfway, strict=True)],
+        inner=[finger.frames[k].frame for finger, k in zip(roles, halfway(task.hand), strict=True)],
         joints=[joint.name for joint in task.hand.actuated],
         rest=list(task.hand.open_pose or (0.0,) * len(task.hand.actuated)),
         scale=task.scale,
     )
-    inner = [finger[:, k] for finger, k in zip(points, halfway, strict=True)]
+    inner = [finger[:, k] for finger, k in zip(points, halfway(task.hand), strict=True)]
     return job, peer_urdf(task.hand), np.stack([*(finger[:, -1] for finger in points), *inner], axis=1)
+
+
+def halfway(hand: HandSpec) -> list[int]:
+    """Return, finger by finger, which of its frames is the inner one that is followed beside the tip."""
+    return [(len(finger.frames) - 1) // 2 for finger in fingers(hand)]
 
 
 def peer_urdf(hand: HandSpec) -> str:

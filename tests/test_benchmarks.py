@@ -28,7 +28,9 @@ def retargeting_rows(tmp_path, *options):
     file = tmp_path / "figures.json"
     command = [sys.executable, str(SCRIPTS / "retargeting.py"), "--rounds", "1", "--threads", "1", "--json", str(file)]
     subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
-    return json.loads(file.read_text())["rows"]
+    report = json.loads(file.read_text())
+    assert {row["sequence"] for row in report["objective"]} <= {row["sequence"] for row in report["rows"]}
+    return report["rows"]
 
 
 def sharpa():
