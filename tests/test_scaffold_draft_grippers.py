@@ -11,7 +11,7 @@ from egoscale_sdk.scaffold.draft import draft_hand
 from egoscale_sdk.sim.hand_model import STIFF, add_hand, empty_spec
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
-from tests.scaffold_urdfs import jaws, sliders, turned
+from tests.scaffold_urdfs import Urdf, collision, jaws, sliders, turned
 
 ASKEW = turned(20, -35, 100)
 
@@ -57,6 +57,22 @@ def test_pads_lie_on_the_inner_faces(draft):
     thumb, index = pads(draft(sliders()).hand, 0.01)
     np.testing.assert_allclose(thumb, [0.01, 0, 0.06 + 0.0495], atol=1e-6)
     np.testing.assert_allclose(index, [-0.01, 0, 0.06 + 0.0495], atol=1e-6)
+
+
+def test_three_jaws_on_one_joint_are_a_gripper(draft):
+    urdf = Urdf()
+    urdf.link("case", 0.5)
+    for number, yaw in enumerate((0, 120, 240)):
+        urdf.link(f"s{number}", 0.05, collision("box", xyz=(0.006, 0, 0.03), size="0.012 0.02 0.06"))
+        mimic = None if number == 0 else ("s0_joint", 1.0)
+        limits = (0.0, 0.03)
+        at, R = (0, 0, 0.06), turned(yaw=yaw)
+        urdf.joint(f"s{number}_joint", "prismatic", "case", f"s{number}", at, R, (1, 0, 0), limits, mimic)
+    found = draft(urdf.text())
+    assert found.questions == ()
+    assert [finger.frames[0].keypoints for finger in found.hand.fingers] == [(4,), (8,), (12, 16, 20)]
+    np.testing.assert_allclose(pads(found.hand, 0.0), np.full((3, 3), [0, 0, 0.1095]), atol=1e-5)
+    np.testing.assert_allclose(aperture_width(found.hand.aperture, np.array([0.0, 0.03])), [0, 0.045], atol=1e-6)
 
 
 def test_a_gripper_is_a_right_hand_unless_told(draft):

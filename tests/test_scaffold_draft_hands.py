@@ -121,7 +121,8 @@ def test_a_contradiction_about_the_side_is_a_question(draft):
     found = draft(four("right"), side="left")
     assert found.hand.side == "left"
     assert len(found.questions) == 1
-    assert found.questions[0].startswith("hand.urdf: side: left was asked for, but its thumb lies 7")
+    assert found.questions[0].startswith("hand.urdf: side: left was asked for, but its thumb lies ")
+    assert found.questions[0].endswith(" mm to the side where a right hand has it; which is it?")
     assert draft(four("right"), side="right").questions == ()
 
 
@@ -129,7 +130,55 @@ def test_names_that_contradict_geometry_about_the_side_are_only_a_guess(draft):
     found = draft(fingered(4, names=["left_a", "left_b", "left_c", "left_d"]))
     assert found.hand.side == "left"
     assert not guess(found, "side").sure
-    assert "that is a right hand" in guess(found, "side").evidence
+    assert "where a right hand has it" in guess(found, "side").evidence
+
+
+def test_a_side_that_is_named_tells_the_palm_where_ranges_do_not(draft):
+    """Fingers that bend as far back as forth: only with a side is it clear where the palm is."""
+    text = fingered(4, names=["left_a", "left_b", "left_c", "left_d"]).replace('lower="-0.1"', 'lower="-1.6"')
+    text = text.replace('lower="0.0"', 'lower="-1.6"')
+    found = draft(text)
+    assert found.hand.side == "left"
+    np.testing.assert_allclose(found.hand.T_root_wrist.matrix()[:3, 0], [-1, 0, 0], atol=1e-6)
+    assert not guess(found, "palm").sure
+
+
+def two_and_one():
+    """Two fingers side by side, and one that closes against them from the other side."""
+    urdf = Urdf()
+    urdf.link("palm", 0.2)
+    for name, (x, y), yaw in (("fb", (-0.02, 0.03), 0), ("fa", (0.04, 0.0), 180), ("fc", (-0.02, -0.03), 0)):
+        finger(urdf, name, "palm", (x, y, 0.1), turned(yaw=yaw), (0.06, 0.05))
+    return urdf.text()
+
+
+def test_a_finger_that_closes_against_the_others_is_the_thumb(draft):
+    found = draft(two_and_one())
+    assert roles(found) == ["fa", "fb", "fc"]
+    np.testing.assert_allclose(found.hand.T_root_wrist.matrix()[:3, :3], np.eye(3), atol=1e-6)
+    assert "geometry does not tell" in guess(found, "side").evidence
+    assert not guess(found, "side").sure
+    left = draft(two_and_one(), side="left")
+    assert roles(left) == ["fa", "fc", "fb"]
+    assert left.questions == ()
+
+
+def test_of_two_fingers_alike_any_is_the_thumb_but_it_is_said(draft):
+    urdf = Urdf()
+    urdf.link("palm", 0.2)
+    for name, x, yaw in (("fa", 0.03, 180), ("fb", -0.03, 0)):
+        finger(urdf, name, "palm", (x, 0, 0.1), turned(yaw=yaw), (0.05, 0.04))
+    found = draft(urdf.text())
+    assert not guess(found, "thumb").sure
+    assert [target.keypoints for target in found.hand.fingers[1].frames] == [(5, 9), (6, 10), (8, 12)]
+    KeypointRetargeter(found.hand)
+
+
+def test_fingers_that_stand_bent_at_zero_are_stretched_out(draft):
+    text = tri().replace('lower="0.0" upper="1.6"', 'lower="-2.0" upper="-0.4"')
+    hand = draft(text).hand
+    pose = dict(zip([joint.name for joint in hand.actuated], hand.open_pose, strict=True))
+    assert pose["fa_j1"] == -0.4
 
 
 def test_an_arm_is_left_out_and_said(draft):

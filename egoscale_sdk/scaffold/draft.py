@@ -142,7 +142,7 @@ def _fingers(
     named = Named(chains, tuple(roles_of(names)), spoken[0], spoken[1], side)
     roles = assign_roles(model.source, motions, named)
     fingers = finger_specs(posture, roles.order)
-    pose, pose_guess = open_pose(posture, motions, roles.order)
+    pose, pose_guess = open_pose(posture, motions, roles.order, roles.axes, roles.side)
     return _Semantics(
         side=roles.side,
         posture=posture,

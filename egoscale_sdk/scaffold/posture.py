@@ -87,10 +87,9 @@ class Posture:
         joint = self.joints[name]
         return (-pi, pi) if joint.lower is None or joint.upper is None else (joint.lower, joint.upper)
 
-    def closed(self, motion: Motion, share: float, q: Mapping[str, float] | None = None) -> Pose:
-        """Joints with one finger closed to a share of its range, the others as in ``q`` or stretched out."""
-        pose = dict(self.stretched if q is None else q)
-        return pose | {name: pose[name] + share * bend for name, bend in motion.bend.items()}
+    def closed(self, motion: Motion, share: float, q: Pose) -> Pose:
+        """Joints of ``q`` with one finger closed to a share of its range."""
+        return q | {name: q[name] + share * bend for name, bend in motion.bend.items()}
 
     def motion(self, number: int) -> Motion:
         """How one finger closes from the stretched pose."""

@@ -132,32 +132,34 @@ def _any_across(z: NDArray[np.float64]) -> NDArray[np.float64]:
 def _side(
     source: str, motions: Sequence[Motion], named: Named, thumb: int, others: Sequence[int], axes: NDArray[np.float64]
 ) -> tuple[Side, NDArray[np.float64], Guess, tuple[str, ...]]:
-    """Left or right: the thumb is on +y of a right hand. What is asked for goes first, then names, then geometry."""
-    offset, clear = _thumb_offset(motions, thumb, others, axes[:, 1])
-    if not clear and (named_offset := _named_order(motions, named, others, axes[:, 1])) is not None:
-        offset, clear = named_offset, True
-        evidence = f"its index finger lies {abs(1e3 * offset):.0f} mm to that side of its last one, by their names"
-    else:
-        evidence = f"its thumb lies {abs(1e3 * offset):.0f} mm to that side, seen with the palm in front"
-    seen: Side | None = ("right" if offset > 0 else "left") if clear else None
+    """Left or right: what is asked for goes first, then names, then geometry."""
+    seen, evidence = _seen_side(motions, named, thumb, others, axes[:, 1])
     told = named.side or named.side_spoken
-    if told and seen and seen != told and min(motions[number].certainty for number in others) < _VAGUE:
-        axes = axes * np.array([-1.0, -1.0, 1.0])  # ranges did not say which way it closes; the side does
-        seen = told
-    questions: tuple[str, ...] = ()
     if told is None:
-        guess = Guess("side", seen or "right", evidence if seen else "nothing tells; right is as good as left", clear)
-        return seen or "right", axes, guess, ()
-    told_by = "as asked for" if named.side else f"{named.spoken} of its names say so"
-    if seen is None:
-        guess = Guess("side", told, f"{told_by}; geometry does not tell", sure=True)
-    elif seen == told:
-        guess = Guess("side", told, f"{told_by}; {evidence}", sure=True)
-    else:
-        guess = Guess("side", told, f"{told_by}; but {evidence}: that is a {seen} hand", sure=False)
-        if named.side:
-            questions = (f"{source}: side: {told} was asked for, but {evidence}, as on a {seen} hand; which is it?",)
-    return told, axes, guess, questions
+        return seen or "right", axes, Guess("side", seen or "right", evidence, sure=seen is not None), ()
+    if seen not in (told, None) and min(motions[number].certainty for number in others) < _VAGUE:
+        axes = axes * np.array([-1.0, -1.0, 1.0])  # ranges did not say which way it closes; the side does
+        evidence, seen = "the palm is taken to be on the side that agrees", told
+    how = "as asked for" if named.side else f"{named.spoken} of its names say so"
+    agrees = seen in (told, None)
+    guess = Guess("side", told, f"{how}; {evidence}" if agrees else f"{how}, but {evidence}", sure=agrees)
+    question = f"{source}: side: {told} was asked for, but {evidence}; which is it?"
+    return told, axes, guess, (question,) if named.side and not agrees else ()
+
+
+def _seen_side(
+    motions: Sequence[Motion], named: Named, thumb: int, others: Sequence[int], y: NDArray[np.float64]
+) -> tuple[Side | None, str]:
+    """The side by geometry, if it tells, and how: the thumb, or the index finger so named, is on +y of a right hand."""
+    offset, clear = _thumb_offset(motions, thumb, others, y)
+    what = "its thumb lies {:.0f} mm to the side where a {} hand has it"
+    if not clear and (named_offset := _named_order(motions, named, others, y)) is not None:
+        offset, clear = named_offset, True
+        what = "its index finger lies {:.0f} mm from its last one to the side where a {} hand has it, by their names"
+    if not clear:
+        return None, "geometry does not tell: thumb and fingers are symmetric"
+    seen: Side = "right" if offset > 0 else "left"
+    return seen, what.format(abs(1e3 * offset), seen)
 
 
 def _thumb_offset(
