@@ -14,9 +14,22 @@ from packaging.requirements import InvalidRequirement, Requirement
 from egoscale_sdk.host.discovery import PluginSource
 
 
+def requirements(source: PluginSource) -> list[Requirement]:
+    """Return what the plugin's distribution requires, without what only its extras do."""
+    found = []
+    for line in source.requires:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:  # the host refuses such a plugin
+            continue
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            found.append(requirement)
+    return found
+
+
 def candidates(source: PluginSource) -> list[metadata.Distribution]:
     """Return the plugin's distribution and those that it requires, as far as they are installed."""
-    names = [source.distribution, *_required(source)]
+    names = dict.fromkeys([source.distribution, *(requirement.name for requirement in requirements(source))])
     return [distribution for name in names for distribution in _installed(name)]
 
 
@@ -31,14 +44,6 @@ def brings(distribution: metadata.Distribution, package: str, path: str) -> bool
     record = distribution.read_text("RECORD")
     wanted = f"{package.replace('.', '/')}/{path},"
     return None if record is None else any(line.strip('"').startswith(wanted) for line in record.splitlines())
-
-
-def _required(source: PluginSource) -> Iterator[str]:
-    for line in source.requires:
-        try:
-            yield Requirement(line).name
-        except InvalidRequirement:  # the host refuses such a plugin
-            continue
 
 
 def _installed(name: str) -> Iterator[metadata.Distribution]:

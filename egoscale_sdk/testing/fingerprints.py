@@ -24,9 +24,8 @@ def read_fingerprints(place: str) -> dict[str, str] | None:
     """
     try:
         text = resources.files(place.partition(":")[0]).joinpath(FINGERPRINTS).read_text("utf-8")
+        return {str(id): str(value) for id, value in tomllib.loads(text).items()}
     except FileNotFoundError:
         return None
-    try:
-        return {str(id): str(value) for id, value in tomllib.loads(text).items()}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Violation(f"{place} is not valid TOML: {error}") from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +32,8 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recorded:
-    """A dataset in a folder that lasts as long as this object, and what was written into it."""
+    """A dataset in a temporary folder that lasts as long as this object, and what was written into it."""
 
-    folder: TemporaryDirectory[str]
     path: Path
     episode: Episode
 
@@ -61,8 +62,9 @@ def recorded(subject: Subject) -> Recorded:
         language=[LanguageSpan("wave", 0, ROWS)],
         labels={"task": "wave"},
     )
-    folder = TemporaryDirectory(prefix="egoscale-kit-")
-    made = Recorded(folder, Path(folder.name) / "kit.zarr", episode)
+    folder = Path(mkdtemp(prefix="egoscale-kit-"))
+    made = Recorded(folder / "kit.zarr", episode)
+    weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     Dataset.create(made.path, declaration).append([episode])
     return made
 

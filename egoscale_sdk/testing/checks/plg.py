@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import resources
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from egoscale_sdk.errors import MissingExtraError
@@ -16,7 +15,7 @@ from egoscale_sdk.host.factories import import_factory
 from egoscale_sdk.host.loading import LoadedPlugin, PluginFailure, explain, load_plugin
 from egoscale_sdk.specs import load_embodiment
 from egoscale_sdk.testing.check import NotApplicable, Violation, check
-from egoscale_sdk.testing.distributions import brings, candidates
+from egoscale_sdk.testing.distributions import brings, candidates, requirements
 from egoscale_sdk.testing.fresh_import import FreshImport, fresh_import
 from egoscale_sdk.testing.subject import Subject
 
@@ -82,7 +81,7 @@ def files_are_in_the_distribution(subject: Subject) -> str:
 @check("PLG005", "should", mend="write e.g. dependencies = ['egoscale-sdk>=0.1,<0.2'] into pyproject.toml")
 def the_sdk_is_bounded(subject: Subject) -> str:
     """The distribution says for which versions of the SDK it is made, up to one that it does not know yet."""
-    found = [requirement for line in subject.source.requires if _of_sdk(requirement := Requirement(line))]
+    found = [item for item in requirements(subject.source) if canonicalize_name(item.name) == SDK_DISTRIBUTION]
     own = canonicalize_name(subject.source.distribution) == SDK_DISTRIBUTION
     if not found and (own or not candidates(subject.source)):
         raise NotApplicable("the plugin is part of the SDK" if own else "the plugin is in no installed distribution")
@@ -151,10 +150,6 @@ def _files_of(spec: str) -> Iterator[str]:
     read = load_embodiment(spec)
     urdfs = [*(hand.urdf for hand in read.hands), *(arm.urdf for arm in read.arms)]
     yield from dict.fromkeys(urdf for urdf in urdfs if urdf)
-
-
-def _of_sdk(requirement: Requirement) -> bool:
-    return canonicalize_name(requirement.name) == SDK_DISTRIBUTION
 
 
 def _ids(entries: tuple[object, ...]) -> str:
