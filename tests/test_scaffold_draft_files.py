@@ -1,16 +1,20 @@
 """Reading a vendor's file: hostile or broken ones are refused in one line, incomplete ones become questions."""
 
+import re
 import struct
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egoscale_sdk.errors import EgoscaleError, SpecError
 from egoscale_sdk.scaffold.draft import draft_hand
 from egoscale_sdk.scaffold.meshes import mesh_file, mesh_points
+from egoscale_sdk.scaffold.mirror import mirror_hand
 from egoscale_sdk.scaffold.model import read_model
 from tests.scaffold_urdfs import five, jaws, sliders, tri
 
@@ -94,6 +98,38 @@ def test_ten_thousand_joints_and_a_huge_file_are_refused_without_reading_on(draf
         read_model(huge)
     assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
     tracemalloc.stop()
+
+
+def test_too_many_shapes_are_refused(draft):
+    many = '<visual><geometry><sphere radius="0.01"/></geometry></visual>' * 5000
+    refused(draft, HAND.replace("</link>", f"{many}</link>", 1), "shapes; at most 4096 are read")
+
+
+NUMBERS = re.compile(r'(?<=["\s])-?\d+\.?\d*(?=["\s])')
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_any_figures_give_a_draft_or_one_line(tmp_path_factory, data):
+    text = data.draw(st.sampled_from([HAND, five(), jaws(), sliders()]))
+    places = data.draw(st.lists(st.sampled_from(list(NUMBERS.finditer(text))), min_size=1, max_size=3, unique=True))
+    for place in sorted(places, key=lambda match: -match.start()):
+        value = data.draw(st.sampled_from(["0", "-1", "1e9", "1e-12", "3.14", "1e300", "-0.1", "x"]))
+        text = text[: place.start()] + value + text[place.end() :]
+    file = tmp_path_factory.mktemp("any") / "hand.urdf"
+    file.write_text(text)
+    complaint = ""
+    try:
+        mirror_hand(draft_hand(file, side=None, namespace="acme", name="hand"))
+    except EgoscaleError as error:
+        complaint = str(error)
+    assert "\n" not in complaint
+
+
+def test_drafting_needs_no_heavy_package():
+    code = "import sys, egoscale_sdk.scaffold.pair; print([m for m in ('torch', 'mujoco', 'zarr') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):

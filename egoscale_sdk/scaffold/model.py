@@ -19,6 +19,7 @@ from egoscale_sdk.scaffold.shapes import Kind, Shape
 from egoscale_sdk.specs import KinematicTree, parse_urdf
 from egoscale_sdk.specs.urdf import MAX_URDF_BYTES
 
+MAX_SHAPES = 4096
 ABSURD = 1e6  # no length, angle, mass, speed or force of a hand is so large
 _KINDS: tuple[Kind, ...] = ("box", "cylinder", "capsule", "sphere", "mesh")
 
@@ -58,8 +59,9 @@ def read_model(urdf: Path) -> VendorModel:
     """Read a URDF file, never more of it than the size that is allowed.
 
     Raises:
-        SpecError: the file is missing or too large, `parse_urdf` refuses it, a link is named twice, a figure is no
-            finite number, or a mesh path leads out of the package. One line that names file and joint or link.
+        SpecError: the file is missing or too large, `parse_urdf` refuses it, a link is named twice, there are too many
+            shapes, a figure is no finite number, or a mesh path leads out of the package. One line that names file and
+            joint or link.
     """
     source = urdf.name
     text = _read_text(urdf)
@@ -69,6 +71,9 @@ def read_model(urdf: Path) -> VendorModel:
     for name, count in names.items():
         if count > 1:
             raise SpecError(f"link {name!r} occurs {count} times", where=source)
+    shapes = sum(len(link.findall(tag)) for link in robot.findall("link") for tag in ("visual", "collision"))
+    if shapes > MAX_SHAPES:
+        raise SpecError(f"{shapes} shapes; at most {MAX_SHAPES} are read", where=source)
     links = {element.get("name", ""): _link(element, urdf) for element in robot.findall("link")}
     limits = {element.get("name", ""): _limit(element, source) for element in robot.findall("joint")}
     return VendorModel(source, robot.get("name", ""), tree, links, limits)
