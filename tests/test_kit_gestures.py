@@ -17,6 +17,7 @@ from egoscale_sdk.testing.gestures import (
     clips,
     gesture,
     gestures,
+    slow_clip,
 )
 
 THUMB, TIPS = 4, {"index": 8, "middle": 12, "ring": 16, "pinky": 20}
@@ -81,3 +82,7 @@ def test_a_left_hand_is_the_mirror_image_and_a_small_hand_is_small():
 def test_what_is_shared_cannot_be_written():
     with pytest.raises(ValueError, match="read-only"):
         gesture("open")[0] = 1.0
+
+
+def test_the_slow_motion_passes_through_the_frames_of_the_fast_one():
+    np.testing.assert_allclose(slow_clip("wave", "left")[::2], clip("wave", "left"), atol=1e-12)

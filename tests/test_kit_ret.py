@@ -1,5 +1,8 @@
 """What the retargeting checks judge with: recomputed positions, least distances, and the faults of should clauses."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from egoscale_sdk.host import default_host
 from egoscale_sdk.retargeting import KeypointRetargeter
 from egoscale_sdk.testing.checks import all_checks
 from egoscale_sdk.testing.fakes import good, mutants
+from egoscale_sdk.testing.fakes.mutants_ret import FaultyRetargeter
 from egoscale_sdk.testing.gestures import clip
 from egoscale_sdk.testing.robot_hand import least_distance, limits, mirror_error_m, positions
 from egoscale_sdk.testing.run import run_check
@@ -44,6 +48,21 @@ def test_the_least_distance_is_that_of_an_optimiser(finger):
     starts = [lower + share * (upper - lower) for share in (0.3, 0.6)]
     best = min(minimize(distance, q, bounds=list(zip(lower, upper, strict=True)), tol=1e-9).fun for q in starts)
     assert 1e3 * least_distance(subject, "left", pair, lower) == pytest.approx(best, abs=0.5)
+
+
+def test_what_is_fast_is_no_jump():
+    """Four times the motion, about the open pose: each step is large, and half as large at half the speed."""
+    hand = good().spec.hand("right")
+    open_pose = torch.tensor(hand.open_pose)
+
+    def hasty(ask, hand, *asked):
+        result = ask(*asked)
+        return replace(result, joints=open_pose + 4 * (result.joints - open_pose))
+
+    hasty_one = FaultyRetargeter(good().retargeters["right"], hasty)
+    result = run_check(CHECKS["RET011"], good(retargeters={"right": hasty_one}))
+    assert result.status == "passed", result.detail
+    assert float(re.search(r"step ([\d.]+) times", result.detail)[1]) > 3
 
 
 def test_hands_that_are_no_mirror_images_are_found_out():

@@ -71,6 +71,15 @@ def clip(name: str, side: Side = "right", scale: float = 1.0) -> Floats:
     return _keypoints(clip_angles_rad(name), side, scale)
 
 
+@cache
+def slow_clip(name: str, side: Side = "right") -> Floats:
+    """Return the same motion at half the speed, ``(2 FRAMES - 1, 21, 3)``: every second frame is one of `clip`."""
+    angles = clip_angles_rad(name)
+    between = (angles[:-1] + angles[1:]) / 2
+    slow = np.stack([angles[:-1], between], axis=1).reshape(-1, angles.shape[-1])
+    return _keypoints(np.concatenate([slow, angles[-1:]]), side, 1.0)
+
+
 def gestures(side: Side = "right", scale: float = 1.0) -> Floats:
     """Return all gestures, ``(8, 21, 3)``, in the order of `GESTURES`."""
     return np.stack([gesture(name, side, scale) for name in GESTURES])

@@ -27,7 +27,7 @@ MIRROR_TOLERANCE = 5e-3  # rad or m
 TOUCH_M, APART_M = 0.010, 0.020
 BONES_DEG = 25.0
 RISE_M, LEAST_FALL = 0.001, 0.1
-STEP_PER_STEP, STEP_RAD, STEP_M = 6.0, 0.02, 0.002
+FAST, STILL = 3.0, 0.75
 
 
 @check(
@@ -167,13 +167,21 @@ def no_jumps(subject: Subject) -> str:
         for name, row in zip(gestures.CLIPS, steps, strict=True):
             turn = float(np.abs(np.diff(gestures.clip_angles_rad(name), axis=0)).max())
             way = float(np.linalg.norm(np.diff(gestures.clip(name), axis=0), axis=-1).max())
-            bounds = {"rad": STEP_PER_STEP * turn + STEP_RAD, "m": STEP_PER_STEP * way + STEP_M}
-            for joint, step in zip(joints, row, strict=True):
-                if not step <= bounds[joint.unit]:
-                    most = f"{bounds[joint.unit]:.3g} {joint.unit}"
-                    raise Violation(f"{joint.name!r} jumps by {step:.3g} {joint.unit} in {name!r}, allowed {most}")
-                worst = max(worst, float(step) / (turn if joint.unit == "rad" else way))
+            own = np.array([turn if joint.unit == "rad" else way for joint in joints])
+            worst = max(worst, float((row / own).max()))
+            slow = _slow_steps(subject, side, name) if (row > FAST * own).any() else np.zeros_like(row)
+            for joint, step, still, own_step in zip(joints, row, slow, own, strict=True):
+                if step > FAST * own_step and still > STILL * step:
+                    times = f"{step:.3g} {joint.unit} in a frame, and by {still:.3g} in one of half the length"
+                    raise Violation(f"{joint.name!r} jumps by {times} ({name!r})")
     return f"largest step {worst:.1f} times the person's own"
+
+
+def _slow_steps(subject: Subject, side: Side, name: str) -> Floats:
+    """Largest step of every joint in the same motion at half the speed; of what is merely fast it is half as large."""
+    joints = show(subject, side, gestures.slow_clip(name, side)).joints
+    steps: Floats = np.abs(np.diff(joints, axis=0)).max(axis=0)
+    return steps
 
 
 @check(
