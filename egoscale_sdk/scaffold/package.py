@@ -66,10 +66,13 @@ class PackageDraft:
     @property
     def title(self) -> str:
         """One line about the embodiment."""
-        sides = " and ".join(sorted(draft.hand.side for draft in self.drafts))
+        sides = sorted(draft.hand.side for draft in self.drafts)
         count = len(self.drafts[0].hand.actuated)
-        what = f"{sides} hand{'s' if len(self.drafts) > 1 else ''} of {count} joint{'s' if count > 1 else ''}"
-        return f"{self.names.class_name} {self.names.name}: {what}, on commanded wrists"
+        joints = f"{count} joint{'s' if count > 1 else ''}"
+        what = f"{sides[0]} hand of {joints}, on a commanded wrist"
+        if len(sides) > 1:
+            what = f"left and right hand of {joints} each, on commanded wrists"
+        return f"{self.names.class_name} {self.names.name}: {what}"
 
     @property
     def guesses(self) -> tuple[Guess, ...]:
