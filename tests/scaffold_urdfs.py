@@ -97,7 +97,7 @@ def thumb(urdf: Urdf, name: str, parent: str, G, side: str, lengths, *, at=(0.01
     """A thumb on a swing joint along the fingers, pointing sideways, that bends across the palm."""
     flip = np.eye(3) if side == "right" else MIRROR
     urdf.link(f"{name}_swing", 0.03, bar(0.01, 0.008) if shapes else "")
-    R = turned(roll=-60) @ turned(yaw=-75)
+    R = turned(roll=-60) @ turned(yaw=-30)
     axis = (0, 0, 1) if side == "right" else (0, 0, -1)
     urdf.joint(f"{name}_turn", "revolute", parent, f"{name}_swing", G @ flip @ at, G, axis=axis, limits=(-1.5, 0.3))
     finger(
