@@ -182,10 +182,11 @@ def _pad(posture: Posture, finger: Finger, wrist: PoseSpec, q_open: Pose) -> Bod
 
 
 def _guesses(read: Sequence[str], made: Sequence[str]) -> tuple[Guess, ...]:
-    how = f"shapes of {len(read)} links are the file's"
+    how = f"the file has shapes of {len(read)} links"
     if not made:
         return (Guess("bodies", f"{len(read)} links", how, sure=True),)
-    return (Guess("bodies", f"{len(made)} links by their lengths", f"{how}; of {made[0]} .. {made[-1]} it has none"),)
+    names = made[0] if len(made) == 1 else f"{made[0]} .. {made[-1]}"
+    return (Guess("bodies", f"{names} by their lengths", f"{how}, and none of {len(made)} others"),)
 
 
 def _rounded(point: Vector) -> tuple[float, float, float]:

@@ -55,7 +55,8 @@ def mirror_hand(draft: HandDraft) -> HandDraft:
     )
     made = HandSpec.model_validate(rename_hand(image, new).model_dump())
     worst = _prove(hand, made, new)
-    evidence = f"forward kinematics agrees to {worst:.0e} at {PROOFS} configurations; a maker's other hand may differ"
+    found = f"to {worst:.0e}" if worst else "exactly"
+    evidence = f"forward kinematics agrees {found} at {PROOFS} configurations; a maker's other hand may differ"
     return HandDraft(made, (Guess(f"{side} hand", f"mirror image of the {hand.side} one", evidence),), ())
 
 
