@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from egoscale_sdk.specs import FingerSpec, HandSpec, TreeJoint
+from egoscale_sdk.retargeting import quality
+from egoscale_sdk.retargeting.quality import APART_M, NEAR_M, TOUCH_M, followed_points, thumb_first
+from egoscale_sdk.specs import HandSpec, TreeJoint
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
 
 ROUNDING = 1e-9
-NEAR_M, TOUCH_M, APART_M = 0.020, 0.010, 0.030
 COLUMNS = {
     "frames_per_s": "frames over the wall time of the best round; files, models, imports and compilation left out",
     "frames_per_cpu_s": "the same over processor time, all threads together: what a busy machine changes less",
@@ -51,7 +52,9 @@ class Kinematics:
     def fingers(self, q: np.ndarray) -> list[np.ndarray]:
         """Return, finger by finger, the positions ``(T, frames, 3)`` of the frames from the palm to the tip."""
         poses = self.poses(q)
-        return [np.stack([poses[f.frame][:, :3, 3] for f in finger.frames], axis=1) for finger in fingers(self._hand)]
+        return [
+            np.stack([poses[f.frame][:, :3, 3] for f in finger.frames], axis=1) for finger in thumb_first(self._hand)
+        ]
 
     def _value(self, joint: TreeJoint, q: np.ndarray) -> np.ndarray:
         if joint.kind == "fixed":
@@ -60,24 +63,10 @@ class Kinematics:
         return multiplier * q[:, self._columns[leader]] + offset
 
 
-def fingers(hand: HandSpec) -> list[FingerSpec]:
-    """Return the fingers, the thumb first."""
-    return sorted(hand.fingers, key=lambda finger: finger.role != "thumb")
-
-
-def followed(hand: HandSpec, keypoints: np.ndarray) -> list[np.ndarray]:
-    """Return, finger by finger, the person's points ``(T, frames, 3)`` that the robot's frames follow."""
-    return [
-        np.stack([keypoints[:, list(frame.keypoints)].mean(axis=1) for frame in finger.frames], axis=1)
-        for finger in fingers(hand)
-    ]
-
-
 def size_ratio(hand: HandSpec, keypoints: np.ndarray) -> float:
     """Robot's way from the wrist along the fingers to the tips over the person's; the mean of all but the thumb."""
     rest = np.array([hand.open_pose or (0.0,) * len(hand.actuated)])
-    robot, person = Kinematics(hand).fingers(rest), followed(hand, keypoints)
-    return float(np.mean([_way(r) / _way(p) for r, p in zip(robot[1:], person[1:], strict=True)]))
+    return quality.size_ratio(Kinematics(hand).fingers(rest), followed_points(hand, keypoints))
 
 
 def measure(hand: HandSpec, joints: np.ndarray, keypoints: np.ndarray, scale: float, fps: float) -> dict[str, Any]:
@@ -91,7 +80,7 @@ def measure(hand: HandSpec, joints: np.ndarray, keypoints: np.ndarray, scale: fl
         fps: Frames per second.
     """
     q = np.asarray(joints, np.float64)
-    robot, person = Kinematics(hand).fingers(q), followed(hand, keypoints)
+    robot, person = Kinematics(hand).fingers(q), followed_points(hand, keypoints)
     return _joint_figures(hand, q, fps) | _pinch_figures(robot, person) | _shape_figures(robot, person, scale)
 
 
@@ -101,15 +90,12 @@ def _joint_figures(hand: HandSpec, q: np.ndarray, fps: float) -> dict[str, Any]:
     return {
         "frames_over_limit": int(((q < lower - ROUNDING) | (q > upper + ROUNDING)).any(axis=1).sum()),
         "frames_over_velocity": int((np.abs(np.diff(q, axis=0)) * fps > fastest * (1 + 1e-6)).any(axis=1).sum()),
-        "jitter_rms": _rms(np.diff(q, n=2, axis=0) * fps**2),
+        "jitter_rms": quality.jitter_rms(q, fps),
     }
 
 
 def _pinch_figures(robot: list[np.ndarray], person: list[np.ndarray]) -> dict[str, Any]:
-    robot_m, person_m = (
-        np.stack([np.linalg.norm(f[:, -1] - hand[0][:, -1], axis=-1) for f in hand[1:]], axis=1)
-        for hand in (robot, person)
-    )
+    robot_m, person_m = quality.thumb_gaps_m(robot), quality.thumb_gaps_m(person)
     error_mm = 1e3 * np.abs(robot_m - person_m)[person_m < NEAR_M]
     touching = robot_m < TOUCH_M
     return {
@@ -121,11 +107,11 @@ def _pinch_figures(robot: list[np.ndarray], person: list[np.ndarray]) -> dict[st
 
 
 def _shape_figures(robot: list[np.ndarray], person: list[np.ndarray], scale: float) -> dict[str, Any]:
-    apart_m = [np.linalg.norm(r[:, -1] - scale * p[:, -1], axis=-1) for r, p in zip(robot, person, strict=True)]
-    angles = [_angle(np.diff(r, axis=1), np.diff(p, axis=1)) for r, p in zip(robot, person, strict=True)]
+    apart_m = np.concatenate(quality.tip_errors_m(robot, person, scale))
+    angles = np.concatenate([angles.ravel() for angles in quality.bone_angles_rad(robot, person)])
     return {
-        "tip_p95_mm": _percentile(1e3 * np.concatenate(apart_m), 95),
-        "direction_error_deg": float(np.rad2deg(np.concatenate([a.ravel() for a in angles]).mean())),
+        "tip_p95_mm": _percentile(1e3 * apart_m, 95),
+        "direction_error_deg": float(np.rad2deg(angles.mean())),
     }
 
 
@@ -156,20 +142,6 @@ def _turn(axis: np.ndarray, angle: np.ndarray) -> np.ndarray:
     across = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     return along + cosine * (np.eye(3) - along) + sine * across
-
-
-def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), (a * b).sum(axis=-1))
-
-
-def _way(points: np.ndarray) -> float:
-    """Median length of the way from the wrist (the origin) along points ``(T, frames, 3)``."""
-    steps = np.diff(points, axis=1, prepend=np.zeros((len(points), 1, 3)))
-    return float(np.median(np.linalg.norm(steps, axis=-1).sum(axis=1)))
-
-
-def _rms(values: np.ndarray) -> float | None:
-    return float(np.sqrt(np.square(values).mean())) if values.size else None
 
 
 def _percentile(values: np.ndarray, percent: float) -> float | None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from measures import Kinematics, fingers, followed
-from motions import Motion, in_wrist
+from measures import Kinematics
+from motions import Motion
 from peers.exchange import Answer, Job, read_answer, write_job
 
 import egoscale_sdk
 from egoscale_sdk.host import default_host
 from egoscale_sdk.interfaces import Retargeter
+from egoscale_sdk.retargeting.quality import followed_points, thumb_first
 from egoscale_sdk.scaffold.urdf_text import urdf_text
 from egoscale_sdk.specs import HandSpec, KinematicTree, TreeJoint
 
@@ -105,7 +106,7 @@ def _run_peer(script: str, method: str, task: Task) -> Answer:
 
 def _peer_job(method: str, task: Task) -> tuple[Job, str, np.ndarray]:
     """Return the job, the hand's URDF whose root is the canonical wrist, and the person's points in its axes."""
-    roles, points = fingers(task.hand), followed(task.hand, in_wrist(task.motion.keypoints))
+    roles, points = thumb_first(task.hand), followed_points(task.hand, task.motion.keypoints)
     job = Job(
         method=method,
         wrist=WRIST,
@@ -121,7 +122,7 @@ def _peer_job(method: str, task: Task) -> tuple[Job, str, np.ndarray]:
 
 def halfway(hand: HandSpec) -> list[int]:
     """Return, finger by finger, which of its frames is the inner one that is followed beside the tip."""
-    return [(len(finger.frames) - 1) // 2 for finger in fingers(hand)]
+    return [(len(finger.frames) - 1) // 2 for finger in thumb_first(hand)]
 
 
 def peer_urdf(hand: HandSpec) -> str:

@@ -31,9 +31,8 @@ class Motion:
 
     Attributes:
         name: Of the sequence.
-        keypoints: ``(T, 21, 3)`` metres, as a tracker gives them, in any axes.
-        truth: ``(T, 21, 3)`` in canonical wrist axes, what the result is judged by: exact where that is known, else
-            the tracker's.
+        keypoints: ``(T, 21, 3)`` metres, in canonical wrist axes, the wrist at the origin: what every method is given.
+        truth: ``(T, 21, 3)`` what the result is judged by: exact keypoints where they are known, else the same.
         fps: Frames per second, evenly spaced.
     """
 
@@ -78,7 +77,7 @@ def synth(frames: int, data: Path) -> Motion:
 
 
 def noisy(frames: int, data: Path) -> Motion:
-    """White noise and a slow drift on every coordinate of every keypoint, the wrist included."""
+    """White noise and a slow drift on every coordinate of every keypoint but the wrist, in the exact wrist axes."""
     exact, rng = synth(frames, data).keypoints, np.random.default_rng(1)
     keep = np.exp(-1 / DRIFT_FRAMES)
     drift, steps = np.zeros_like(exact), rng.normal(scale=DRIFT_M * np.sqrt(1 - keep**2), size=exact.shape)
@@ -86,13 +85,15 @@ def noisy(frames: int, data: Path) -> Motion:
     for t in range(1, len(exact)):
         drift[t] = keep * drift[t - 1] + steps[t]
     seen = exact + drift + rng.normal(scale=WHITE_M, size=exact.shape)
+    seen[:, 0] = exact[:, 0]
     return Motion("noisy", seen, exact, FPS)
 
 
 def webcam(frames: int, data: Path) -> Motion:
     with np.load(data / "webcam_hand" / "human_joint_right.npz", allow_pickle=False) as file:
         keypoints, fps = file["keypoints"].astype(np.float64), float(file["rate_hz"])
-    return Motion("webcam", keypoints[:frames], in_wrist(keypoints[:frames]), fps)
+    seen = _in_wrist(keypoints[:frames])
+    return Motion("webcam", seen, seen, fps)
 
 
 def hololens2(frames: int, data: Path) -> Motion:
@@ -103,8 +104,8 @@ def hololens2(frames: int, data: Path) -> Motion:
     time_s, keypoints = max(found, key=lambda stretch: len(stretch[0]))
     even = np.linspace(time_s[0], time_s[-1], len(time_s))
     columns = [np.interp(even, time_s, column) for column in keypoints.reshape(len(time_s), -1).T]
-    seen = np.stack(columns, axis=1).reshape(-1, 21, 3)[:frames]
-    return Motion("hololens2", seen, in_wrist(seen), (len(even) - 1) / (even[-1] - even[0]))
+    seen = _in_wrist(np.stack(columns, axis=1).reshape(-1, 21, 3)[:frames])
+    return Motion("hololens2", seen, seen, (len(even) - 1) / (even[-1] - even[0]))
 
 
 def _longest_stretch(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -117,8 +118,7 @@ def _longest_stretch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return table.time_ns[start:stop] / 1e9, keypoints[start:stop].astype(np.float64)
 
 
-def in_wrist(keypoints: np.ndarray) -> np.ndarray:
-    """Bring keypoints ``(T, 21, 3)`` to the wrist axes that they define, frame by frame."""
+def _in_wrist(keypoints: np.ndarray) -> np.ndarray:
     frame, valid = wrist_frame(keypoints, "right")
     assert valid.all()
     return keypoints_in_wrist(keypoints, frame)

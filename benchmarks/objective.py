@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from measures import ROUNDING, Kinematics, fingers, followed
+from measures import ROUNDING, Kinematics
 from methods import NotRunError, Task, halfway
-from motions import in_wrist
 
+from egoscale_sdk.retargeting.quality import followed_points, thumb_first
 from egoscale_sdk.specs import HandSpec
 
 BETA_M, NORM_DELTA, WIDER_RAD = 0.02, 4e-3, 1e-3
@@ -32,7 +32,7 @@ def compare(task: Task, nlopt: np.ndarray) -> dict[str, Any]:
     """
     lower, upper = (np.array([getattr(joint, end) for joint in task.hand.actuated]) for end in ("lower", "upper"))
     last = np.clip(np.concatenate([(lower + upper)[None] / 2, nlopt[:-1]]), lower, upper).astype(np.float32)
-    wanted = task.scale * _tips_and_inner(task.hand, followed(task.hand, in_wrist(task.motion.keypoints)))
+    wanted = task.scale * _tips_and_inner(task.hand, followed_points(task.hand, task.motion.keypoints))
     own = _minimise(task.hand, wanted, last.astype(np.float64))
     if (np.maximum(lower - own, own - upper) > WIDER_RAD + ROUNDING).any():
         raise NotRunError("our joints left the bounds")
@@ -78,7 +78,7 @@ def _minimise(hand: HandSpec, wanted: np.ndarray, last: np.ndarray) -> np.ndarra
     engine.bounds = engine.bounds + torch.tensor([-WIDER_RAD, WIDER_RAD]).double()[:, None, None, None]
     vectors, weights = torch.zeros(P, 3, F, len(last)).double(), torch.zeros(P, F, len(last)).double()
     weight = 1 / (BETA_M * 2 * F)  # smooth L1 is Huber's function over beta
-    for f, (finger, k) in enumerate(zip(fingers(hand), halfway(hand), strict=True)):
+    for f, (finger, k) in enumerate(zip(thumb_first(hand), halfway(hand), strict=True)):
         for slot, points in ((P - 1, wanted[:, f]), (P - len(finger.frames) + k, wanted[:, F + f])):
             vectors[slot, :, f], weights[slot, f] = torch.from_numpy(points.T), weight
     apart = max(F - 1, 0) if chains.thumb else 0

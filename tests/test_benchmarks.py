@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from egoscale_sdk.host import default_host
+from egoscale_sdk.retargeting.quality import thumb_first
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +87,7 @@ def test_a_hand_that_equals_the_person_has_no_errors(measures):
     hand = sharpa()
     q = np.linspace(0, 1, 20)[:, None] * np.array([joint.upper for joint in hand.actuated])
     keypoints = np.zeros((len(q), 21, 3))
-    for finger, points in zip(measures.fingers(hand), measures.Kinematics(hand).fingers(q), strict=True):
+    for finger, points in zip(thumb_first(hand), measures.Kinematics(hand).fingers(q), strict=True):
         for k, frame in enumerate(finger.frames):
             keypoints[:, list(frame.keypoints)] = points[:, [k]]
     figures = measures.measure(hand, q, keypoints, 1.0, 30.0)
