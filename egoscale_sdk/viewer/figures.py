@@ -76,11 +76,11 @@ def film_strip(frames: Sequence[Floats], height_px: int = 120) -> str:
 
 def _draw(axes: Any, skeleton: Skeleton) -> None:
     for segment, colour in zip(skeleton.segments, skeleton.colours, strict=True):
-        # columns: thumb side to the left, palm towards the viewer, fingers up
-        axes.plot(-segment[:, 1], -segment[:, 0], segment[:, 2], color=colour, linewidth=3, solid_capstyle="round")
+        # a right hand's thumb is on the right, its palm towards the viewer, fingers up
+        axes.plot(segment[:, 1], -segment[:, 0], segment[:, 2], color=colour, linewidth=3, solid_capstyle="round")
     axes.set(xlim=(-0.11, 0.11), ylim=(-0.11, 0.11), zlim=(-0.03, 0.19))
     axes.set_box_aspect((1, 1, 1), zoom=1.3)
-    axes.view_init(elev=18, azim=-62)
+    axes.view_init(elev=18, azim=-118)
     axes.set_axis_off()
     axes.set_title(skeleton.title, fontsize=9, color=INK, y=0.98)
 
