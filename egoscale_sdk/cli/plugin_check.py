@@ -46,10 +46,13 @@ def check(
         html: Write the score card to this file, with pictures of the hands in canonical gestures.
         quiet: No progress.
     """
+    from egoscale_sdk.errors import require_extra
     from egoscale_sdk.host import default_host
     from egoscale_sdk.testing import check_plugin
 
     _refuse_unwritable(json, html)
+    if html is not None:
+        require_extra("matplotlib", "viewer", "a picture")
     host = default_host()
     with progress_bar("check", quiet=quiet) as progress:
         report = check_plugin(host, plugin, only=only, progress=progress)
