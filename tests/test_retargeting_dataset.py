@@ -13,6 +13,7 @@ from egoscale_sdk.errors import DataError
 from egoscale_sdk.host import default_host
 from egoscale_sdk.retargeting import KeypointRetargeter
 from egoscale_sdk.retargeting.dataset import retarget_dataset
+from egoscale_sdk.retargeting.evidence import gather
 from egoscale_sdk.specs import Provider
 from tests.data_kit import episode, human_declaration, robot_declaration
 
@@ -183,3 +184,36 @@ def test_what_cannot_be_is_one_line_and_exit_2(people, capsys, words, said):
 def test_a_dataset_that_is_not_there_is_one_line_and_exit_2(tmp_path, capsys):
     assert command(tmp_path / "absent.zarr", "--to", TARGET, "-q") == 2
     assert "absent.zarr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["unitree/g1_dex3", "gripper/panda"])
+def test_a_report_is_one_page_with_what_the_hands_did(people, tmp_path, target):
+    page = tmp_path / "report.html"
+    cli.main(["retarget", str(people.path), "--to", target, "--report", str(page), "-q"])
+    text = page.read_text()
+    for word in ("right hand", "jitter RMS", "at its lower limit", "data:image/svg+xml;base64,", "largest residual"):
+        assert word in text
+    assert ("thumb and" in text) == (target == "unitree/g1_dex3")
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_evidence_is_what_the_dataset_holds_and_no_more_frames_than_asked(people):
+    retarget(people)
+    dataset = Dataset.open(people.path)
+    left, right = gather(dataset, "unitree_g1_dex3", most_frames=1000)
+    assert (len(left.joints), len(right.joints)) == (39, 39)
+    assert right.row.tolist() == [*range(24), *range(15)]
+    layout = dataset.action_set("unitree_g1_dex3").layout
+    second = dataset.rows(1, "unitree_g1_dex3").action[:, layout.blocks["right_hand"]]
+    np.testing.assert_array_equal(right.joints[24:], second)
+    assert len(right.acceleration()) == 24 - 2 + 15 - 2
+    assert [len(points) for points in right.robot_points()] == [39, 39, 39]
+    assert len(gather(dataset, "unitree_g1_dex3", most_frames=10)[0].joints) == 10
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(people, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["retarget", str(people.path), "--to", TARGET, "--report", str(tmp_path / "no" / "r.html")])
+    assert "existing folder" in capsys.readouterr().err
+    assert len(Dataset.open(people.path).declaration.action_sets) == 1

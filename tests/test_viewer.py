@@ -2,6 +2,7 @@
 
 import base64
 import re
+from xml.etree.ElementTree import fromstring
 
 import human_hand
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from egoscale_sdk.errors import MissingExtraError
 from egoscale_sdk.host import default_host
-from egoscale_sdk.viewer.figures import curves_figure, film_strip, hands_figure
+from egoscale_sdk.viewer.figures import FINGER_COLOURS, curves_figure, film_strip, hands_figure
 from egoscale_sdk.viewer.report import Report
 from egoscale_sdk.viewer.skeletons import human_skeleton, robot_skeleton
+from egoscale_sdk.viewer.svg import drawn_hands
 
+SVG = "{http://www.w3.org/2000/svg}"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -74,3 +77,29 @@ def test_a_report_is_one_page_in_which_no_text_is_markup(tmp_path):
     assert not re.search(r'"\s+onload=', page)
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert '<td class="n">0.123</td>' in page
+
+
+def svg(uri):
+    head, _, data = uri.partition(",")
+    assert head == "data:image/svg+xml;base64"
+    return fromstring(base64.b64decode(data, validate=True))
+
+
+def test_drawn_hands_are_svg_that_moves_if_there_are_several_moments():
+    moments = [[human_skeleton(human_hand.right_hand(np.full(4, bend)), "<a> & b")] * 2 for bend in (0.0, 0.5, 1.0)]
+    moving, still = svg(drawn_hands(moments, fps=10)), svg(drawn_hands(moments[:1]))
+    assert {text.text for text in moving.iter(SVG + "text")} == {"<a> & b"}
+    animations = list(moving.iter(SVG + "animate"))
+    assert len(animations) == 2 * 6  # palm and five fingers, twice
+    assert {len(a.get("values").split(";")) for a in animations} == {3}
+    assert {a.get("dur") for a in animations} == {"0.300s"}
+    assert not list(still.iter(SVG + "animate"))
+    assert len(list(still.iter(SVG + "path"))) == 2 * 6
+
+
+def test_a_right_hand_is_drawn_with_its_thumb_on_the_right():
+    drawing = svg(drawn_hands([[human_skeleton(human_hand.right_hand(np.zeros(4)), "person")]]))
+    path = next(path.get("d") for path in drawing.iter(SVG + "path") if path.get("stroke") == FINGER_COLOURS[0])
+    pinky = next(path.get("d") for path in drawing.iter(SVG + "path") if path.get("stroke") == FINGER_COLOURS[4])
+    ends = [float(text.split("L")[-1].split()[0]) for text in (path, pinky)]
+    assert ends[0] > ends[1]

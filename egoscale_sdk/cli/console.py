@@ -6,8 +6,10 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from egoscale_sdk.errors import EgoscaleError
 from egoscale_sdk.progress import Progress, silent
 
 
@@ -20,6 +22,15 @@ def say(text: str, *, quiet: bool = False) -> None:
 def emit(value: Any, *, as_json: bool, text: str) -> None:
     """Print the result on stdout: ``value`` as JSON if a script reads it, else ``text``."""
     print(json.dumps(value, indent=2, allow_nan=False) if as_json else text, flush=True)
+
+
+def refuse_unwritable(*files: Path | None) -> None:
+    """Refuse a file that cannot be written before minutes of work are spent; ``-`` and None pass."""
+    for file in files:
+        if file is not None and str(file) != "-" and (file.is_dir() or not file.absolute().parent.is_dir()):
+            raise EgoscaleError(
+                "is a folder, or lies in none", where=str(file), hint="name a file in an existing folder"
+            )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from egoscale_sdk.cli.console import progress_bar, render
+from egoscale_sdk.cli.console import progress_bar, refuse_unwritable, render
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,7 @@ def check(
     from egoscale_sdk.host import default_host
     from egoscale_sdk.testing import check_plugin
 
-    _refuse_unwritable(json, html)
+    refuse_unwritable(json, html)
     if html is not None:
         require_extra("matplotlib", "viewer", "a picture")
     host = default_host()
@@ -119,14 +119,3 @@ def _write_json(report: Report, file: Path) -> None:
         sys.stdout.write(text)
     else:
         file.write_text(text)
-
-
-def _refuse_unwritable(*files: Path | None) -> None:
-    """Refuse a file that cannot be written before minutes of checks are spent."""
-    from egoscale_sdk.errors import EgoscaleError
-
-    for file in files:
-        if file is not None and str(file) != "-" and (file.is_dir() or not file.absolute().parent.is_dir()):
-            raise EgoscaleError(
-                "is a folder, or lies in none", where=str(file), hint="name a file in an existing folder"
-            )

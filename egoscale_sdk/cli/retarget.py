@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
@@ -16,6 +17,7 @@ def retarget(
     to: str,
     name: str | None = None,
     retargeter: str | None = None,
+    report: Path | None = None,
     json: bool = False,
     quiet: Annotated[bool, arg(aliases=["-q"])] = False,
 ) -> None:
@@ -27,23 +29,27 @@ def retarget(
     Examples:
         egoscale retarget people.zarr --to acme/hand
         egoscale retarget people.zarr --to acme/hand@1 --name grip --json
+        egoscale retarget people.zarr --to acme/hand --report report.html
 
     Args:
         dataset: Dataset of human recordings, e.g. people.zarr.
         to: Id of the target embodiment; without @N the highest installed.
         name: Name of the action set; by default made from the id (acme/hand becomes acme_hand).
         retargeter: Id of the retargeter, of any plugin; needed where several serve the hand and no plugin decides.
+        report: Write a page here: errors by finger, pinches, joints at their limits, jitter, the worst frames, and an
+            animation of person and robot.
         json: Print the summary as JSON.
         quiet: No progress, no messages.
     """
     import torch
 
-    from egoscale_sdk.cli.console import emit, progress_bar
+    from egoscale_sdk.cli.console import emit, progress_bar, refuse_unwritable
     from egoscale_sdk.data import Dataset
     from egoscale_sdk.host import default_host
     from egoscale_sdk.ids import parse_id
     from egoscale_sdk.retargeting.dataset import retarget_dataset
 
+    refuse_unwritable(report)
     torch.set_num_threads(1)  # a clip's operations are over before a second thread has woken up
     host = default_host()
     opened, target = Dataset.open(dataset), host.spec(to)
@@ -53,6 +59,10 @@ def retarget(
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
     with progress_bar(f"retarget to {target.id}", quiet=quiet) as progress:
         summary = retarget_dataset(opened, target, retargeters, provider, name=name, progress=progress)
+    if report is not None:
+        from egoscale_sdk.cli.retarget_report import write_retarget_report
+
+        write_retarget_report(opened, summary.action_set, report)
     emit(
         {"dataset": dataset, "version": opened.version, "target": target.id, **asdict(summary)},
         as_json=json,
