@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import time
@@ -94,7 +95,7 @@ def _run_peer(script: str, method: str, task: Task) -> Answer:
         folder = Path(name)
         write_job(folder, *_peer_job(method, task))
         command = [str(task.peers), str(PEER_SCRIPTS / script), str(folder)]
-        environment = {"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin", "HOME": name, "MPLCONFIGDIR": name}
+        environment = {"OMP_NUM_THREADS": "1", "PATH": os.defpath, "HOME": name, "TMPDIR": name}
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=PEER_LIMIT_S, env=environment)
         except subprocess.TimeoutExpired:
