@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ PEERS = {
 
 METHODS = (*OURS, *PEERS)
 PEER_LIMIT_S = 3600
+ONLINE_FRAMES, ONLINE_WARM_UP = 400, 20
 WRIST = "canonical_wrist"
 
 
@@ -54,6 +55,7 @@ class Task:
         scale: Size of the robot's hand over the person's.
         copies: How many clips our retargeter takes in one call; others take one frame at a time.
         peers: The interpreter of the peers' environment.
+        built: Our retargeters by method, built and compiled once.
     """
 
     hand: HandSpec
@@ -61,6 +63,7 @@ class Task:
     scale: float
     copies: int
     peers: Path
+    built: dict[str, Retargeter] = field(default_factory=dict)
 
 
 def run(method: str, task: Task) -> Answer:
@@ -69,11 +72,11 @@ def run(method: str, task: Task) -> Answer:
     Raises:
         NotRunError: the method cannot run here.
     """
-    return _run_ours(OURS[method], task) if method in OURS else _run_peer(*PEERS[method], task)
+    return _run_ours(method, task) if method in OURS else _run_peer(*PEERS[method], task)
 
 
-def _run_ours(settings: dict[str, Any], task: Task) -> Answer:
-    retargeter = ours(task.hand, settings)
+def _run_ours(method: str, task: Task) -> Answer:
+    retargeter = _built(method, task)
     clip = torch.from_numpy(task.motion.keypoints)
     clips = clip.expand(task.copies, *clip.shape).contiguous()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -82,10 +85,25 @@ def _run_ours(settings: dict[str, Any], task: Task) -> Answer:
     return Answer(joints[0].numpy(), wall / task.copies, cpu / task.copies, egoscale_sdk.__version__)
 
 
-def ours(hand: HandSpec, settings: dict[str, Any]) -> Retargeter:
-    """Return the retargeter that the SDK chooses for a hand, with settings of its own."""
-    chosen = default_host().retargeter(hand)
-    return type(chosen)(hand, **settings) if settings else chosen
+def online(method: str, task: Task) -> dict[str, Any]:
+    """Lead our retargeter frame by frame, each from the last joints, and return how long a frame takes, ms."""
+    retargeter, joints, times = _built(method, task), None, []
+    for frame in torch.from_numpy(task.motion.keypoints[:ONLINE_FRAMES]):
+        wall, cpu = time.perf_counter(), time.process_time()
+        joints = retargeter.retarget(frame[None], warm_start=joints).joints[0]
+        times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    wall_ms, cpu_ms = 1e3 * np.array(times[ONLINE_WARM_UP:]).T
+    named = {"wall": wall_ms, "cpu": cpu_ms}
+    figures = {f"{what}_p{p}_ms": float(np.percentile(ms, p)) for what, ms in named.items() for p in (50, 99)}
+    return {"method": method, "sequence": task.motion.name, "frames": len(wall_ms), **figures}
+
+
+def _built(method: str, task: Task) -> Retargeter:
+    """Return the retargeter that the SDK chooses for the hand, with the method's settings."""
+    if method not in task.built:
+        chosen = default_host().retargeter(task.hand)
+        task.built[method] = type(chosen)(task.hand, **OURS[method]) if OURS[method] else chosen
+    return task.built[method]
 
 
 def _run_peer(script: str, method: str, task: Task) -> Answer:

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from measures import COLUMNS, measure, size_ratio
-from methods import METHODS, OURS, NotRunError, Task, run
+from methods import METHODS, OURS, NotRunError, Task, online, run
 from motions import MOTIONS
 from objective import compare
 from peers.exchange import Answer
@@ -37,11 +37,15 @@ EXAMPLES = """examples:
 """
 
 
-def measure_all(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return a row for every sequence and method (what cannot run says why), and comparisons of one objective."""
+Rows = list[dict[str, Any]]
+
+
+def measure_all(options: argparse.Namespace) -> dict[str, Rows]:
+    """Return a row for every sequence and method (what cannot run says why), and what else the table names."""
     hand = default_host().spec(options.hand).hand("right")
-    rows: list[dict[str, Any]] = []
-    compared: list[dict[str, Any]] = []
+    rows: Rows = []
+    compared: Rows = []
+    one_by_one: Rows = []
     for name in options.sequences:
         try:
             motion = MOTIONS[name](options.frames, options.data)
@@ -52,7 +56,8 @@ def measure_all(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list
         answers = _take_turns(task, options.methods, options.rounds)
         rows += [_row(task, method, answers[method]) for method in options.methods]
         compared.append(_compare(task, answers.get("dex-retargeting vector", "dex-retargeting vector was not run")))
-    return rows, compared
+        one_by_one += [online(method, task) for method in OURS if method in options.methods]
+    return {"rows": rows, "objective": compared, "online": one_by_one}
 
 
 def _take_turns(task: Task, methods: list[str], rounds: int) -> dict[str, Answer | str]:
@@ -118,7 +123,7 @@ def _not_run(sequence: str, method: str, why: str) -> dict[str, Any]:
     return {"method": method, "sequence": sequence, **nothing, "not_run": why}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: Rows) -> str:
     """Lay the rows out, then say what the columns mean."""
     keys = ("sequence", "method", "frames", *FIGURES)
     header = [key.replace("_per_", "/").replace("_", " ") for key in keys]
@@ -129,7 +134,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", *(f"{key}: {meaning}" for key, meaning in COLUMNS.items())])
 
 
-def objective_text(compared: list[dict[str, Any]]) -> str:
+def objective_text(compared: Rows) -> str:
     """Say how our solver does at dex-retargeting's own vector objective."""
     lines = [
         "dex-retargeting's vector objective, minimised by our solver from the same posture within the same bounds:"
@@ -144,6 +149,15 @@ def objective_text(compared: list[dict[str, Any]]) -> str:
             )
         )
         lines.append(f"{row['sequence']}  {found.format(**row)}")
+    return "\n".join(lines)
+
+
+def online_text(one_by_one: Rows) -> str:
+    """Say how long a frame takes when frames come one by one."""
+    lines = ["one frame at a time, from the last joints, ms (median, p99):"]
+    for row in one_by_one:
+        wall, cpu = (f"{row[what + '_p50_ms']:.2f}, {row[what + '_p99_ms']:.2f}" for what in ("wall", "cpu"))
+        lines.append(f"{row['sequence']}  {row['method']}  {wall}; of processor time {cpu}")
     return "\n".join(lines)
 
 
@@ -192,10 +206,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
-    rows, compared = measure_all(options)
-    print(table(rows), objective_text(compared), sep="\n\n")
+    found = measure_all(options)
+    print(table(found["rows"]), objective_text(found["objective"]), online_text(found["online"]), sep="\n\n")
     if options.json:
-        report = {"machine": machine(options.threads), "columns": COLUMNS, "rows": rows, "objective": compared}
+        report = {"machine": machine(options.threads), "columns": COLUMNS, **found}
         options.json.write_text(json.dumps(report, indent=1))
 
 

@@ -31,6 +31,7 @@ def retargeting_rows(tmp_path, *options):
     subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
     report = json.loads(file.read_text())
     assert {row["sequence"] for row in report["objective"]} <= {row["sequence"] for row in report["rows"]}
+    assert all(row["wall_p99_ms"] >= row["wall_p50_ms"] > 0 for row in report["online"])
     return report["rows"]
 
 
