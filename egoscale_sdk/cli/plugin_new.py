@@ -86,7 +86,11 @@ def _report(package: PackageDraft, folder: Path) -> str:
 
     parts = [f"{folder}/", _tree(list(package_files(package)))]
     if package.guesses:
-        parts += ["", "Inferred (please look at each that is a guess):", _table(package.guesses)]
+        parts += [
+            "",
+            "Guessed from geometry and names (please look at these, the unsure ones first):",
+            _table(package.guesses),
+        ]
     parts += ["", _questions(package.questions) or "The file answers everything that the check asks.", ""]
     next_steps = (
         f"pip install -e '{folder}[test]'",
@@ -116,7 +120,7 @@ def _table(guesses: Sequence[Guess]) -> str:
 
     table = Table("", "what", "is", "because", box=None, pad_edge=False, header_style="bold")
     for guess in guesses:
-        table.add_row("" if guess.sure else "guess", Text(guess.what), Text(guess.value), Text(guess.evidence))
+        table.add_row("guess" if guess.sure else "unsure", Text(guess.what), Text(guess.value), Text(guess.evidence))
     return render(table)
 
 

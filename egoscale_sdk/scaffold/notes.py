@@ -45,4 +45,4 @@ def _field(what: str) -> str:
 
 
 def _sentence(guess: Guess) -> str:
-    return f"{'Found' if guess.sure else 'Guess'}: {guess.what}: {guess.value} ({guess.evidence})."
+    return f"{'Guess' if guess.sure else 'Unsure guess'}: {guess.what}: {guess.value} ({guess.evidence})."

@@ -21,11 +21,9 @@ def guess_table(guesses: Sequence[Guess]) -> str:
     """Return what was inferred, with the evidence; empty if nothing was."""
     if not guesses:
         return ""
-    rows = [
-        _row(guess.what + ("" if guess.sure else " (look at it)"), guess.value, guess.evidence) for guess in guesses
-    ]
+    rows = [_row(guess.what + ("" if guess.sure else " (unsure)"), guess.value, guess.evidence) for guess in guesses]
     lines = [
-        "What the file does not say was inferred from its geometry and its names:",
+        "What the file does not say was guessed from its geometry and its names:",
         "",
         _row("what", "is", "because"),
     ]
