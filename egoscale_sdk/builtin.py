@@ -51,7 +51,7 @@ def egoscale_retargeters() -> list[RetargeterEntry]:
     """Retargeters for hands with finger frames, and for grippers in closed form."""
     return [
         RetargeterEntry(
-            id="egoscale/keypoints@1", needs="fingers", factory="egoscale_sdk.retargeting:KeypointRetargeter"
+            id="egoscale/keypoints@2", needs="fingers", factory="egoscale_sdk.retargeting:KeypointRetargeter"
         ),
         RetargeterEntry(id="egoscale/gap@1", needs="aperture", factory="egoscale_sdk.retargeting:GapRetargeter"),
     ]

@@ -157,7 +157,7 @@ class TestEnvironment:
         (info,) = PluginHost({}).plugin("egoscale")
         assert info.importers == ("lerobot", "aria", "egodex", "keypoints")
         assert info.drivers == ("mujoco", "replay")
-        assert info.retargeters == ("egoscale/keypoints@1", "egoscale/gap@1")
+        assert info.retargeters == ("egoscale/keypoints@2", "egoscale/gap@1")
         assert info.action_spaces == ("egoscale/wrist_hand@1",)
 
     def test_discovery_imports_nothing_heavy(self, site: Path) -> None:
@@ -410,7 +410,7 @@ def chosen(host: PluginHost, hand: HandSpec) -> str:
 class TestRetargeters:
     def test_the_only_candidate_serves(self) -> None:
         acme = Acme(target="acme/none*")
-        assert chosen(PluginHost({"acme": acme}), toy_hand()) == "egoscale/keypoints@1"
+        assert chosen(PluginHost({"acme": acme}), toy_hand()) == "egoscale/keypoints@2"
         assert acme.asked == []
 
     def test_a_gripper_is_served_in_closed_form_though_its_frames_are_named(self) -> None:
@@ -419,7 +419,7 @@ class TestRetargeters:
 
     def test_several_candidates_without_a_decision_are_listed(self) -> None:
         with pytest.raises(
-            PluginError, match=r"several retargeters serve acme/toy@1.*acme/own@1, egoscale/keypoints@1"
+            PluginError, match=r"several retargeters serve acme/toy@1.*acme/own@1, egoscale/keypoints@2"
         ):
             PluginHost({"acme": Acme()}).retargeter(toy_hand())
 
@@ -428,7 +428,7 @@ class TestRetargeters:
         people = toy_spec("bolt/people@1")
         retargeter = PluginHost({"acme": acme}).retargeter(toy_hand(), source=people)
         assert isinstance(retargeter, FakeRetargeter)
-        assert acme.asked == [(people, "right", ["acme/own@1", "egoscale/keypoints@1"])]
+        assert acme.asked == [(people, "right", ["acme/own@1", "egoscale/keypoints@2"])]
 
     def test_a_decision_for_no_candidate_names_the_plugin(self) -> None:
         with pytest.raises(PluginError, match=r"plugin 'acme'.*chose 'acme/fast@1', which is no candidate"):
@@ -452,7 +452,7 @@ class TestRetargeters:
     def test_a_third_plugin_has_no_say(self, site: Path) -> None:
         greedy = "@hookimpl\ndef egoscale_retargeters(): return [RetargeterEntry(id='bolt/x@1', factory='a:b')]"
         package = install(site, "bolt", greedy)
-        assert chosen(PluginHost(), toy_hand()) == "egoscale/keypoints@1"
+        assert chosen(PluginHost(), toy_hand()) == "egoscale/keypoints@2"
         assert f"{package}.plugin" not in sys.modules
 
     def test_a_hand_that_nothing_serves(self) -> None:
@@ -467,7 +467,7 @@ def test_every_shipped_robot_hand_has_its_retargeter(monkeypatch: pytest.MonkeyP
     if not specs:
         pytest.skip("no embodiment plugin is installed; run: pip install -e embodiments -e plugins/...")
     for hand in (hand for spec in specs for hand in spec.hands):
-        assert chosen(host, hand) == ("egoscale/gap@1" if hand.aperture else "egoscale/keypoints@1")
+        assert chosen(host, hand) == ("egoscale/gap@1" if hand.aperture else "egoscale/keypoints@2")
 
 
 class TestHookspecs:

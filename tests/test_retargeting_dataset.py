@@ -154,7 +154,7 @@ def test_the_command_prints_what_it_did_as_json(people, capsys):
     said = json.loads(capsys.readouterr().out)
     assert (said["action_set"], said["target"], said["episodes"]) == ("grip", "unitree/g1_dex3@1", 2)
     assert said["valid_share"] == 1.0
-    assert Dataset.open(people.path).action_set("grip").retargeting.retargeter == "egoscale/keypoints@1"
+    assert Dataset.open(people.path).action_set("grip").retargeting.retargeter == "egoscale/keypoints@2"
 
 
 def test_the_command_says_that_there_is_nothing_new(people, capsys):

@@ -1,4 +1,4 @@
-"""What every retargeter does with its input, whatever it solves: shapes checked, clips apart, every number finite."""
+"""What every retargeter does with its input, whatever it solves: shapes checked, clips in a row, numbers finite."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ FARTHEST_M = 1e6  # beyond it a coordinate is no measurement
 
 
 class ClipRetargeter(Retargeter):
-    """A retargeter that takes one clip at a time, so that no clip's result depends on its neighbours in the batch."""
+    """A retargeter of whole clips; no clip's result depends on its neighbours in the batch."""
 
     def retarget(
         self, keypoints: Tensor, confidence: Tensor | None = None, warm_start: Tensor | None = None
     ) -> RetargetResult:
-        """See `Retargeter.retarget`; computed in float64, returned on the CPU, joints in float32."""
+        """See `Retargeter.retarget`; the result is on the CPU, joints in float32."""
         _check_shapes(self.hand, keypoints, confidence, warm_start)
         shape, length = keypoints.shape[:-2], keypoints.shape[-3]
-        joints = torch.zeros((*shape, len(self.hand.actuated)), dtype=torch.float32)
-        residual, valid = torch.zeros(shape, dtype=torch.float64), torch.zeros(shape, dtype=torch.bool)
-        if keypoints.numel() > 0:
-            points, seen = _finite(keypoints, confidence)
-            start = _start(self.hand, warm_start, shape[:-1])
-            clips = zip(points.reshape(-1, length, 21, 3), seen.reshape(-1, length, 21), start, strict=True)
-            results = zip(*(self._clip(*clip) for clip in clips), strict=True)
-            for out, parts in zip((joints, residual, valid), results, strict=True):
-                out.copy_(torch.stack(parts).reshape(out.shape))
-        return RetargetResult(joints, residual, valid)
+        if keypoints.shape[:-2].numel() == 0:
+            joints = torch.zeros((*shape, len(self.hand.actuated)), dtype=torch.float32)
+            return RetargetResult(joints, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
+        seen = torch.ones(()) if confidence is None else confidence.detach()
+        start = _start(self.hand, warm_start, shape[:-1])
+        clips = (keypoints.reshape(-1, length, 21, 3), seen.expand(keypoints.shape[:-1]).reshape(-1, length, 21), start)
+        joints, residual, valid = self._clips(*clips)
+        return RetargetResult(joints.reshape(*shape, -1), residual.reshape(shape), valid.reshape(shape))
 
     @abstractmethod
-    def _clip(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Retarget one clip, T >= 1.
+    def _clips(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Retarget B clips of T frames, neither of them zero.
 
         Args:
-            keypoints: ``(T, 21, 3)`` float64, metres, finite; a missing one (NaN, or absurdly far) is 0.
-            seen: ``(T, 21)`` confidence in [0, 1]; a missing keypoint has 0.
-            start: ``(J,)`` joints before the first frame, finite.
+            keypoints: ``(B, T, 21, 3)``, metres, as given; see `finite`.
+            seen: ``(B, T, 21)`` confidence as given.
+            start: ``(B, J)`` float64, joints before the first frame, finite.
 
         Returns:
-            Joints ``(T, J)`` float32 within the limits, residual ``(T,)`` metres, validity ``(T,)`` bool.
+            Joints ``(B, T, J)`` float32 within the limits, residual ``(B, T)`` metres, validity ``(B, T)`` bool; on
+            the CPU.
         """
 
 
@@ -58,12 +57,16 @@ def float32_limits(hand: HandSpec) -> tuple[Tensor, Tensor]:
     return lower.double(), upper.double()
 
 
-def _finite(keypoints: Tensor, confidence: Tensor | None) -> tuple[Tensor, Tensor]:
-    points = keypoints.detach().to("cpu", torch.float64)
-    missing = ~(points.abs() < FARTHEST_M).all(-1)  # NaN is never less
-    seen = torch.ones(points.shape[:-1]) if confidence is None else confidence.detach().cpu()
-    seen = seen.to(torch.float64).nan_to_num(0.0).clamp(0, 1)
-    return torch.where(missing[..., None], 0.0, points), torch.where(missing, 0.0, seen)
+def finite(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Make every number finite: a missing keypoint (NaN, or absurdly far) becomes 0 and has confidence 0.
+
+    Args:
+        keypoints: ``(*b, 21, 3)``.
+        seen: ``(*b, 21)`` confidence; what is no number is 0, what lies beyond [0, 1] is clamped.
+    """
+    missing = ~(keypoints.abs() < FARTHEST_M).all(-1)  # NaN is never less
+    seen = seen.to(torch.float32).nan_to_num(0.0).clamp(0, 1)
+    return torch.where(missing[..., None], 0.0, keypoints), torch.where(missing, 0.0, seen)
 
 
 def _start(hand: HandSpec, warm_start: Tensor | None, batch: torch.Size) -> Tensor:

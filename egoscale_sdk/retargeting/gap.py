@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
-from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits
+from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits
 from egoscale_sdk.retargeting.smoothing import bridge
 from egoscale_sdk.specs import ApertureSpec, HandSpec
 
@@ -43,7 +43,14 @@ class GapRetargeter(ClipRetargeter):
         """Settings that determine the result; there are none."""
         return {}
 
+    def _clips(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        points, sure = finite(keypoints.detach().to("cpu", torch.float64), seen.to("cpu"))
+        found = zip(*(self._clip(*clip) for clip in zip(points, sure, start, strict=True)), strict=True)
+        joints, residual, valid = (torch.stack(parts) for parts in found)
+        return joints, residual, valid
+
     def _clip(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Joints ``(T, 1)``, residual and validity ``(T,)`` of one clip."""
         extent = (keypoints.amax(-2) - keypoints.amin(-2)).amax(-1)  # an absent hand may be all zero
         valid = (seen[:, TIPS] > 0).all(-1) & (extent > MIN_EXTENT_M)
         thumb, index, middle = keypoints[:, TIPS].unbind(-2)

@@ -2,102 +2,152 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cached_property
+from math import inf
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from egoscale_sdk.errors import SpecError
-from egoscale_sdk.hands.wrist import keypoints_in_wrist, wrist_frame
-from egoscale_sdk.kinematics import ForwardKinematics
-from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
-from egoscale_sdk.retargeting.smoothing import bridge, smooth
-from egoscale_sdk.retargeting.solver import Prior, Problem, residuals, solve
-from egoscale_sdk.retargeting.targets import Targets, make_targets, term_table
+from egoscale_sdk.errors import SpecError, did_you_mean
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, canonical_hand, tracking_failures
+from egoscale_sdk.retargeting.chains import padded_chains
+from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits, open_pose
+from egoscale_sdk.retargeting.dense import DenseEngine
+from egoscale_sdk.retargeting.engine import Engine, FingerEngine
+from egoscale_sdk.retargeting.goals import Correspondence, correspondence, goals, proportions
+from egoscale_sdk.retargeting.quality import thumb_first
+from egoscale_sdk.retargeting.smoothing import bridge, limit_velocity
+from egoscale_sdk.retargeting.terms import TARGETS, Target, finger_terms
+from egoscale_sdk.retargeting.trajectory import Effort, misfit, solve
+from egoscale_sdk.retargeting.windows import batches, blend, choose, gather
 from egoscale_sdk.specs import HandSpec
 
-CHUNK = 512  # frames solved at once: what fits in the cache; changes no result
-REST_WEIGHT = 1e-6  # m^2 / rad^2: only what nothing else determines stays at rest
+SURVEY_FRAMES = 4096  # evenly spaced frames of a clip that tell a person's proportions
+Backend = Literal["eager", "compiled"]
 
 
 class KeypointRetargeter(ClipRetargeter):
-    """Follows a person's bones with the robot's, keeps pinches at metric distance, never leaves the limits.
+    """Follows a person's hand with the robot's, keeps pinches at metric distance, never leaves the limits.
 
-    Every frame is solved from the start (``warm_start``, or the open pose), where joints that nothing determines stay;
-    then two rounds pull it towards its smoothed neighbours (zero phase). Frames without a hand are bridged.
-    Bone targets keep the shape of the gesture (direction of each bone); pinch targets are the person's own
-    thumb-to-fingertip vectors, weighted in smoothly below 35 mm.
+    One hand is solved: the keypoints of a left one, and its kinematics, are mirrored. Long clips are solved in windows
+    (`windows`), all frames of a window together (`trajectory`): from the start (``warm_start``, or the open pose),
+    where joints that nothing determines stay, smooth over time with zero phase. Frames that show no hand are bridged.
+    Limits of velocity hold at ``rate_hz``.
+
+    Args:
+        hand: The robot's hand; its finger roles are all that is asked of it.
+        target: ``shape`` keeps the directions of the person's bones, ``scaled`` the places of a hand grown to the
+            robot's size, ``metric`` the places as they are.
+        iterations: Frame-wise Gauss-Newton steps.
+        rounds: Rounds of smoothing, one step each; 0 leaves every frame to itself.
+        smoothing: Weight of smoothness.
+        rate_hz: Frames per second of what will be retargeted.
+        backend: ``eager`` (differentiable, the reference) or ``compiled``: torch.compile, for corpora; without a C++
+            compiler the same as eager.
+        device: Where to compute.
+
+    Raises:
+        SpecError: no finger has two frames to follow, or a setting is unknown.
     """
 
-    id = "egoscale/keypoints@1"
-    version = "1"
+    id = "egoscale/keypoints@2"
+    version = "2"
 
-    def __init__(self, hand: HandSpec, iterations: int = 12, rounds: int = 2, smoothing: float = 1e-2) -> None:
+    def __init__(
+        self,
+        hand: HandSpec,
+        target: Target = "shape",
+        iterations: int = Effort.iterations,
+        rounds: int = Effort.rounds,
+        smoothing: float = Effort.smoothing,
+        rate_hz: float = 30.0,
+        backend: Backend = "eager",
+        device: str = "cpu",
+    ) -> None:
         super().__init__(hand)
         if hand.tree is None or all(len(finger.frames) < 2 for finger in hand.fingers):
             raise SpecError(
                 f"the {hand.side} hand of space {hand.hand_space.id} has no finger of two frames to follow",
                 hint="fill 'fingers' in its hand file",
             )
-        self.iterations, self.rounds, self.smoothing = iterations, rounds, smoothing
-        self.table = term_table(hand)
+        for name, value, allowed in (("target", target, TARGETS), ("backend", backend, ("eager", "compiled"))):
+            if value not in allowed:
+                raise SpecError(f"unknown {name} {value!r}", allowed=allowed, hint=did_you_mean(value, allowed))
+        self.target, self.rate_hz, self.backend, self.device = target, rate_hz, backend, torch.device(device)
+        self.effort = Effort(iterations=iterations, rounds=rounds, smoothing=smoothing)
+        self.terms = finger_terms(max(len(finger.frames) for finger in hand.fingers), target)
 
     @property
     def parameters(self) -> dict[str, float | str]:
         """Settings that determine the result."""
-        return {"iterations": self.iterations, "rounds": self.rounds, "smoothing": self.smoothing}
+        return {"target": self.target, "backend": self.backend, "rate_hz": self.rate_hz, **asdict(self.effort)}
 
-    def _clip(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        local, seen, valid = self._canonical(keypoints, seen)
-        targets = make_targets(self.table, local, seen, self._segment_lengths)
-        rest = start.expand(len(local), -1)
-        q = self._solve(targets, rest, Prior(rest, REST_WEIGHT), self.iterations)
-        for _ in range(self.rounds if len(local) > 2 else 0):
-            q = self._solve(targets, q, Prior(smooth(q, valid), self.smoothing), 2)
-        q = bridge(q, valid).clamp(self._problem.lower, self._problem.upper).to(torch.float32)
-        return q, self._residual(targets, q.to(torch.float64)), valid
+    def _clips(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if keypoints.requires_grad and self.backend != "eager":
+            raise ValueError("only the eager back end is differentiable; keypoints require a gradient")
+        shape = keypoints.shape[:2]
+        dtype = torch.float64 if keypoints.requires_grad else torch.float32
+        joints = torch.zeros(*shape, start.shape[-1], dtype=dtype)
+        residual, valid = torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=torch.bool)
+        bones = torch.stack([self._survey(*clip) for clip in zip(keypoints, seen, strict=True)], dim=-1)
+        for windows in batches(*shape):
+            clips = [window.clip for window in windows]
+            hand = self._window_hand(gather(keypoints, windows), gather(seen, windows), bones[:, clips].to(dtype))
+            found = self._windows(hand, bones[:, clips].to(dtype), start[clips].to(dtype))
+            for number, window in enumerate(windows):
+                blend(joints, found[0][:, :, number].T, window)
+                choose(residual, found[1][:, number], window)
+                choose(valid, hand.valid.reshape(window.length, -1)[:, number].cpu(), window)
+        finished = [self._finish(*clip) for clip in zip(joints, valid, strict=True)]
+        return torch.stack(finished), torch.where(valid, residual, 0.0), valid
 
-    def _canonical(self, keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Bring keypoints to the axes of the hand's root; a frame without palm or most keypoints is not valid."""
-        wrist, known = wrist_frame(keypoints.numpy(), self.hand.side)
-        palm = seen[:, [0, 5, 9, 17]].amin(-1) > 0
-        valid = torch.from_numpy(np.asarray(known)) & palm & ((seen > 0).double().mean(-1) > 0.5)
-        turned = keypoints_in_wrist(keypoints.numpy(), wrist) @ self.hand.T_root_wrist.matrix()[:3, :3].T
-        local = torch.where(valid[:, None, None], torch.from_numpy(turned), 0.0)
-        return local, torch.where(valid[:, None], seen, 0.0), valid
+    def _survey(self, keypoints: Tensor, seen: Tensor) -> Tensor:
+        """Bone lengths of a clip ``(20,)`` from some of its frames."""
+        some = slice(None, None, -(-len(keypoints) // SURVEY_FRAMES))
+        points, sure = finite(keypoints[some].cpu(), seen[some].cpu())
+        return bone_lengths(canonical_hand(points, sure, self.hand.side, torch.float64))
 
-    def _solve(self, targets: Targets, q: Tensor, prior: Prior, iterations: int) -> Tensor:
-        parts = []
-        for start in range(0, len(q), CHUNK):
-            rows = slice(start, start + CHUNK)
-            part = Targets(targets.vectors[rows], targets.weights[rows])
-            parts.append(solve(self._problem, part, q[rows], Prior(prior.q[rows], prior.weight), iterations))
-        return torch.cat(parts)
+    def _window_hand(self, keypoints: Tensor, seen: Tensor, bones: Tensor) -> CanonicalHand:
+        """The person's hand in windows ``(T W)``; what is no hand of theirs is not valid."""
+        dtype = bones.dtype
+        points, sure = finite(keypoints.to(self.device), seen.to(self.device))
+        hand = canonical_hand(points, sure, self.hand.side, dtype)
+        return hand.without(tracking_failures(hand, bones.to(self.device), self.rate_hz))
 
-    def _residual(self, targets: Targets, q: Tensor) -> Tensor:
-        squared = residuals(self._problem, targets, q).square().sum(-1)
-        return ((targets.weights * squared).sum(-1) / targets.weights.sum(-1).clamp(min=1e-9)).sqrt()
+    def _windows(self, hand: CanonicalHand, bones: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Joints ``(J, T, W)`` and residuals ``(T, W)`` of windows side by side."""
+        engine, W = self._engine, len(start)
+        T = len(hand.valid) // W
+        person = proportions(self._own, bones.to(self.device)).repeated(T)
+        wanted = goals(self._own, self.terms, self.target, hand, person)
+        rest = start.T.to(self.device).repeat(1, T)  # (J, T W), frame-major
+        u = solve(engine, wanted, W, engine.variables(rest), self.effort)
+        joints = engine.joints(u, rest)
+        return joints.reshape(-1, T, W).cpu(), misfit(engine, self.terms, wanted, u).reshape(T, W).cpu()
 
-    @cached_property
-    def _kinematics(self) -> ForwardKinematics:
-        assert self.hand.tree is not None  # checked in __init__
-        return ForwardKinematics(self.hand.tree, self.hand.joints, self.table.frames, self.hand.root)
-
-    @cached_property
-    def _problem(self) -> Problem:
+    def _finish(self, joints: Tensor, valid: Tensor) -> Tensor:
+        """Bridge frames without a hand, keep limits of velocity and position exactly; ``(T, J)`` float32."""
         lower, upper = float32_limits(self.hand)
-        return Problem(
-            positions=lambda q: self._kinematics(q)[..., :3, 3],
-            jacobian=lambda q: self._kinematics.jacobian(q)[..., :3, :],
-            terms=self.table.robot,
-            lower=lower,
-            upper=upper,
-        )
+        return limit_velocity(bridge(joints, valid), self._steps).clamp(lower, upper).to(torch.float32)
 
     @cached_property
-    def _segment_lengths(self) -> Tensor:
-        """The robot's own length of every segment, from its open pose, ``(S,)`` metres."""
-        points = self._problem.positions(open_pose(self.hand)[None])[0]
-        ends = self.table.segment_frames
-        return torch.stack([(points[outer] - points[inner]).norm() for inner, outer in ends])
+    def _engine(self) -> Engine:
+        chains = padded_chains(self.hand)
+        if chains is None:
+            return DenseEngine(self.hand, self.terms)
+        engine = FingerEngine(self.hand, chains, self.terms)
+        return engine.compiled() if self.backend == "compiled" else engine
+
+    @cached_property
+    def _own(self) -> Correspondence:
+        """Keypoints beside the robot's slots at its open pose."""
+        rest = self._engine.variables(open_pose(self.hand)[:, None])
+        return correspondence(thumb_first(self.hand), self._engine.points(rest)[..., 0])
+
+    @cached_property
+    def _steps(self) -> Tensor:
+        """How far joints may move from frame to frame, ``(J,)``; infinite where the spec gives no velocity."""
+        speeds = [joint.velocity for joint in self.hand.actuated]
+        return torch.tensor([inf if speed is None else speed / self.rate_hz for speed in speeds], dtype=torch.float64)

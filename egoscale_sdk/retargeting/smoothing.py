@@ -1,33 +1,11 @@
-"""Zero-phase smoothing of joint trajectories, bridging frames that are not known."""
+"""What happens to a clip's joints at last: gaps are bridged and limits of velocity kept."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-REACH = 4  # frames on each side
-SIGMA = 1.5  # frames
-
-
-def smooth(q: Tensor, known: Tensor) -> Tensor:
-    """Return a trajectory smoothed by local lines.
-
-    Every known frame takes the value, at that frame, of the straight line that best fits the known frames around it
-    (Gaussian weights). A steady motion stays as it is up to the first and the last frame and beside a gap, where a
-    plain average would lag behind. Frames that are not known are bridged.
-
-    Args:
-        q: ``(T, J)`` float.
-        known: ``(T,)`` bool.
-    """
-    offsets = torch.arange(-REACH, REACH + 1, dtype=q.dtype)
-    kernel = torch.exp(-0.5 * (offsets / SIGMA) ** 2)
-    weight = known.to(q)[:, None]
-    s0, s1, s2 = (_correlate(weight, kernel * offsets**power) for power in range(3))
-    t0, t1 = (_correlate(weight * q, kernel * offsets**power) for power in range(2))
-    spread = s0 * s2 - s1 * s1  # 0 where one frame alone is known within reach
-    line = (s2 * t0 - s1 * t1) / spread.clamp(min=1e-9)
-    return bridge(torch.where(spread > 1e-9, line, q), known)
+ROUNDING = 1e-6  # of two joints in float32
 
 
 def bridge(q: Tensor, known: Tensor) -> Tensor:
@@ -45,7 +23,24 @@ def bridge(q: Tensor, known: Tensor) -> Tensor:
     return (1 - share) * q[before] + share * q[after]
 
 
-def _correlate(x: Tensor, kernel: Tensor) -> Tensor:
-    """``y[t] = sum_k kernel[k] x[t + k]`` over time for ``x (T, C)``, zero beyond the ends."""
-    padded = torch.nn.functional.pad(x.T[:, None], (REACH, REACH))  # (C, 1, T + 2 REACH)
-    return torch.nn.functional.conv1d(padded, kernel[None, None])[:, 0].T
+def limit_velocity(q: Tensor, step: Tensor) -> Tensor:
+    """Return the trajectory nearest to ``q (T, J)`` that moves no farther than ``step (J,)`` from frame to frame.
+
+    It is the mean of the greatest one below and the least one above ``q`` (zero phase, within the range of ``q``);
+    where no motion nearby is too fast, ``q`` stays as it is.
+    """
+    step = step - ROUNDING
+    fast = (q.diff(dim=0).abs() > step).any(0) if len(q) > 1 else torch.zeros_like(step, dtype=torch.bool)
+    if not bool(fast.any()):
+        return q
+    slow = q.double()[:, fast]
+    ramp = step[fast].double() * torch.arange(len(q), dtype=torch.float64)[:, None]
+    limited = (_below(slow, ramp) - _below(-slow, ramp)) / 2
+    return q.index_copy(1, torch.nonzero(fast)[:, 0], limited.to(q))
+
+
+def _below(q: Tensor, ramp: Tensor) -> Tensor:
+    """``min_s q_s + step |t - s|``: the greatest trajectory below ``q`` that is slow enough."""
+    forward = (q - ramp).cummin(0).values + ramp
+    backward = (q + ramp).flip(0).cummin(0).values.flip(0) - ramp
+    return torch.minimum(forward, backward)

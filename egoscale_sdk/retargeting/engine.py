@@ -1,0 +1,96 @@
+"""The hand's part of the optimisation behind one small interface, whatever its structure."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from egoscale_sdk.retargeting.arrow import ArrowStep
+from egoscale_sdk.retargeting.backends import COMPILED_CHUNK, EAGER_CHUNK, Step, compiled_step
+from egoscale_sdk.retargeting.chains import Chains
+from egoscale_sdk.retargeting.clips import float32_limits
+from egoscale_sdk.retargeting.goals import Goals
+from egoscale_sdk.retargeting.terms import Term
+from egoscale_sdk.specs import HandSpec
+
+UNBOUNDED_RAD = 1e6
+
+
+class Engine(ABC):
+    """Takes variables ``(K, F, N)`` one Gauss-Newton step further; groups F of variables are solved side by side."""
+
+    bounds: Tensor
+    """``(2, K, F, 1)`` float64, exact in float32."""
+
+    @abstractmethod
+    def variables(self, joints: Tensor) -> Tensor:
+        """Variables ``(K, F, N)`` of joints ``(J, N)``."""
+
+    @abstractmethod
+    def joints(self, u: Tensor, rest: Tensor) -> Tensor:
+        """Joints ``(J, N)`` of variables; joints that move no followed frame are taken from ``rest (J, N)``."""
+
+    @abstractmethod
+    def points(self, u: Tensor) -> Tensor:
+        """Places of the slots ``(P, 3, F, N)`` in the wrist frame of a right hand, metres."""
+
+    @abstractmethod
+    def step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
+        """Return the next variables; see `ArrowStep`."""
+
+    @abstractmethod
+    def grouped(self, fingers: Tensor) -> Tensor:
+        """Values per group of variables, of values per finger ``(F, N)``."""
+
+
+class FingerEngine(Engine):
+    """Fingers as chains, solved by `ArrowStep` in chunks of frames."""
+
+    def __init__(self, hand: HandSpec, chains: Chains, terms: tuple[Term, ...], chunk: int = EAGER_CHUNK) -> None:
+        self._step, self._chunk = ArrowStep(chains, terms), chunk
+        self._run: Step = self._step
+        columns = torch.from_numpy(chains.columns)
+        self._columns, self._real = columns.clamp(min=0), (columns >= 0)[..., None]
+        self._scale = torch.from_numpy(chains.scale)[..., None]
+        ends = torch.stack(float32_limits(hand)).clamp(-UNBOUNDED_RAD, UNBOUNDED_RAD)
+        bounds = ends[:, self._columns][..., None] / self._scale
+        self.bounds = torch.where(self._real, bounds, 0.0)
+
+    def compiled(self) -> FingerEngine:
+        """The same engine with its step compiled, where that is possible."""
+        self._run, self._chunk = compiled_step(self._step), COMPILED_CHUNK
+        return self
+
+    def variables(self, joints: Tensor) -> Tensor:
+        """See `Engine.variables`."""
+        return torch.where(self._real, joints[self._columns] / self._scale.to(joints), 0.0)
+
+    def joints(self, u: Tensor, rest: Tensor) -> Tensor:
+        """See `Engine.joints`."""
+        real = self._real[..., 0]
+        values = u * self._scale.to(u)
+        return rest.expand(-1, u.shape[-1]).index_copy(0, self._columns[real], values[real])
+
+    def points(self, u: Tensor) -> Tensor:
+        """See `Engine.points`."""
+        pose = self._step.pose(self._step.constants(u), u)
+        return torch.stack([torch.stack(point) for point in pose.points])
+
+    def step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
+        """See `Engine.step`."""
+        constants, bounds = self._step.constants(u), self.bounds.to(u)
+        damp, run = u.new_tensor(damping), self._run
+        parts = []
+        for start in range(0, u.shape[-1], self._chunk):
+            rows = slice(start, start + self._chunk)
+            weight = rho[..., rows] if rho.shape[-1] > 1 else rho
+            parts.append(
+                run(constants, u[..., rows], bounds, *goals.rows(rows).tensors(), prior[..., rows], weight, damp)
+            )
+        return torch.cat(parts, dim=-1)
+
+    def grouped(self, fingers: Tensor) -> Tensor:
+        """See `Engine.grouped`."""
+        return fingers

@@ -1,0 +1,237 @@
+"""Where a person's keypoints want the frames of a robot's fingers.
+
+*Shape* keeps the gesture: each robot segment goes along the person's bone at the robot's own length. *Scaled* follows
+places, the person's hand grown to the robot's; *metric* follows them as they are. *Pinches* (thumb tip to another
+fingertip, at the person's metric distance) count in all three, and only while a person pinches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from egoscale_sdk.hands.wrist import BONES
+from egoscale_sdk.retargeting.canonical import CanonicalHand
+from egoscale_sdk.retargeting.terms import Target, Term
+from egoscale_sdk.specs import FingerSpec
+
+PINCH_WEIGHT = 10.0
+PINCH_FULL_M, PINCH_NONE_M = 0.015, 0.035
+TIP_WEIGHT_WHILE_PINCHING = 0.1
+SHORT_M = 1e-3
+LENGTH_RANGE = (0.6, 1.6)  # of a frame's own bones, relative to those of an adult of the person's size
+SIZE_STEP, SCALE_STEP = 0.1, 0.01  # to which sizes are rounded: the same person cut otherwise is of the same size
+TYPICAL_BONES_M = (
+    *(0.040, 0.044, 0.033, 0.026),
+    *(0.096, 0.040, 0.024, 0.020),
+    *(0.095, 0.044, 0.028, 0.021),
+    *(0.090, 0.041, 0.027, 0.021),
+    *(0.087, 0.033, 0.020, 0.019),
+)
+"""Of an adult, in the order of `BONES`: what a bone that is never seen is judged by."""
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Per frame what the terms of all fingers want; see `ArrowStep` for shapes.
+
+    Attributes:
+        vectors: ``(R, 3, F, N)`` metres, in the wrist frame of a right hand.
+        weights: ``(R, F, N)``, 0 where keypoints are missing.
+        pinch: ``(3, F - 1, N)`` from the thumb's tip to each other; no fingers without a thumb.
+        pinch_weights: ``(F - 1, N)``.
+        sure: ``(F, N)`` in [0, 1], how well a finger is seen.
+    """
+
+    vectors: Tensor
+    weights: Tensor
+    pinch: Tensor
+    pinch_weights: Tensor
+    sure: Tensor
+
+    def rows(self, frames: slice) -> Goals:
+        """Some of the frames."""
+        parts = (*self.tensors(), self.sure)
+        return Goals(*(part[..., frames] for part in parts))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The four tensors, in order."""
+        return self.vectors, self.weights, self.pinch, self.pinch_weights
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Which keypoints the slots of a hand's fingers follow, and how long the robot's segments are.
+
+    Attributes:
+        slots: ``(n, P, F)`` keypoints whose mean a slot follows.
+        paths: ``(S, F)`` tuples: the person's bones that segment s spans, as indices into `BONES`, and their share.
+        segments_m: ``(S, F)`` the robot's lengths, S = P - 1; 0 for padding.
+        reach_m: ``(F,)`` the robot's length from the wrist along a finger to its tip.
+        thumb: Whether finger 0 is a thumb.
+    """
+
+    slots: Tensor
+    paths: tuple[tuple[tuple[int, ...], ...], ...]
+    shares: Tensor
+    segments_m: Tensor
+    reach_m: Tensor
+    thumb: bool
+
+
+def correspondence(fingers: Sequence[FingerSpec], points_m: Tensor) -> Correspondence:
+    """Lay out the keypoints of fingers (the thumb first) beside the robot's slots at its open pose ``(P, 3, F)``."""
+    P = len(points_m)
+    padded = [[finger.frames[0]] * (P - len(finger.frames)) + list(finger.frames) for finger in fingers]
+    longest = max(len(frame.keypoints) for frames in padded for frame in frames)
+    slots = torch.tensor(
+        [
+            [[frames[k].keypoints[n % len(frames[k].keypoints)] for frames in padded] for k in range(P)]
+            for n in range(longest)
+        ]
+    )
+    paths = tuple(
+        tuple(_path(inner.keypoints, outer.keypoints) for inner, outer in pairwise(frames)) for frames in padded
+    )
+    shares = torch.tensor([[len(frame.keypoints) for frame in frames[1:]] for frames in padded]).T
+    segments = (points_m[1:] - points_m[:-1]).norm(dim=1)
+    return Correspondence(
+        slots=slots,
+        paths=paths,
+        shares=shares,
+        segments_m=segments,
+        reach_m=points_m[0].norm(dim=0) + segments.sum(0),
+        thumb=fingers[0].role == "thumb",
+    )
+
+
+def _path(inner: tuple[int, ...], outer: tuple[int, ...]) -> tuple[int, ...]:
+    """Bones between two sets of keypoints, finger by finger: a robot segment may span several of a person's."""
+    if inner == outer:
+        return ()
+    ends = {far: (near, index) for index, (near, far) in enumerate(BONES)}
+    found = []
+    for end in outer:
+        at = end
+        while at not in inner and at != 0:
+            at, index = ends[at]
+            found.append(index)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Person:
+    """The proportions of one person over a clip.
+
+    Attributes:
+        bones_m: ``(20, *b)`` robust length of every bone.
+        size: ``(*b)`` how large the hand is, relative to an adult's.
+        scale: ``(*b)`` robot's reach over the person's, mean over the fingers.
+    """
+
+    bones_m: Tensor
+    size: Tensor
+    scale: Tensor
+
+    def repeated(self, frames: int) -> Person:
+        """The same for every one of T frames of W windows, frame-major: ``*b`` was ``W`` and is ``T W``."""
+        return Person(self.bones_m.repeat(1, frames), self.size.repeat(frames), self.scale.repeat(frames))
+
+
+def proportions(own: Correspondence, bones_m: Tensor) -> Person:
+    """Judge proportions from the robust lengths ``(20, *b)`` of bones, NaN where never seen."""
+    typical = bones_m.new_tensor(TYPICAL_BONES_M).reshape(-1, *[1] * (bones_m.ndim - 1))
+    size = torch.where(bones_m > SHORT_M, bones_m / typical, torch.nan).nanmedian(0).values.nan_to_num(1.0)
+    known = torch.where(bones_m > SHORT_M, bones_m, size * typical)
+    ends = {far: (near, index) for index, (near, far) in enumerate(BONES)}
+    ratios = []
+    for f in range(1 if own.thumb and own.slots.shape[2] > 1 else 0, own.slots.shape[2]):
+        at, reach = int(own.slots[0, -1, f]), torch.zeros_like(known[0])
+        while at != 0:
+            at, index = ends[at]
+            reach = reach + known[index]
+        ratios.append(own.reach_m[f].to(known) / reach)
+    return Person(
+        bones_m=known,
+        size=((size.log() / SIZE_STEP).round() * SIZE_STEP).exp(),
+        scale=(torch.stack(ratios).mean(0) / SCALE_STEP).round() * SCALE_STEP,
+    )
+
+
+def goals(own: Correspondence, terms: tuple[Term, ...], target: Target, hand: CanonicalHand, person: Person) -> Goals:
+    """Compute what every frame of a clip asks of the fingers."""
+    at, seen = _slots(own, hand)  # (P, F, 3, T), (P, F, T)
+    pinch, gate = _pinches(own, at[-1], seen[-1])
+    relief = 1 - (1 - TIP_WEIGHT_WHILE_PINCHING) * _relief(own, gate, seen[-1])
+    if target == "shape":
+        vectors, sure = _bones(own, hand, at, seen, person)
+    else:
+        scale = person.scale if target == "scaled" else 1.0
+        vectors, sure = [place * scale for place in at[1:]], list(seen[1:])
+    weights = [term.weight * here * (relief if term.of_tip else 1.0) for term, here in zip(terms, sure, strict=True)]
+    return Goals(
+        vectors=torch.stack(vectors).transpose(1, 2).contiguous() if vectors else at.new_zeros(0, 3, *seen.shape[1:]),
+        weights=torch.stack(weights) if weights else seen[:0],
+        pinch=pinch.transpose(0, 1).contiguous(),
+        pinch_weights=PINCH_WEIGHT * gate,
+        sure=seen[min(1, len(seen) - 1) :].mean(0),  # the base is seen with the palm and tells nothing of the finger
+    )
+
+
+def _slots(own: Correspondence, hand: CanonicalHand) -> tuple[Tensor, Tensor]:
+    """Places ``(P, F, 3, T)`` that slots follow, and the least confidence ``(P, F, T)`` of their keypoints."""
+    at, seen = hand.points[own.slots[0]], hand.seen[own.slots[0]]
+    for more in own.slots[1:]:
+        at, seen = at + hand.points[more], torch.minimum(seen, hand.seen[more])
+    return at / len(own.slots), seen
+
+
+def _bones(
+    own: Correspondence, hand: CanonicalHand, at: Tensor, seen: Tensor, person: Person
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Bones at the robot's lengths and their sum, ``(F, 3, T)`` each, and their confidences ``(F, T)``."""
+    near, far = torch.tensor(BONES).T
+    measured = (hand.points[far] - hand.points[near]).square().sum(1).clamp(min=1e-12).sqrt()  # (20, T)
+    typical = at.new_tensor(TYPICAL_BONES_M)[:, None] * person.size
+    low, high = (share * typical for share in LENGTH_RANGE)
+    known = (hand.seen[far] > 0) & (hand.seen[near] > 0)
+    measured = torch.where(known, torch.minimum(torch.maximum(measured, low), high), person.bones_m)
+    vectors, sure = [], []
+    for s in range(len(at) - 1):
+        length = torch.stack([_length(measured, finger[s]) for finger in own.paths]) / own.shares[s][:, None]
+        scale = own.segments_m[s].to(at)[:, None] / length  # (F, T)
+        vectors.append((at[s + 1] - at[s]) * scale[:, None])
+        real = own.segments_m[s].to(at)[:, None] > 0
+        sure.append(torch.minimum(seen[s], seen[s + 1]) * real)
+    return [*vectors, sum(vectors, torch.zeros_like(at[0]))], [
+        *sure,
+        seen.amin(0) * (own.segments_m.sum(0) > 0)[:, None],
+    ]
+
+
+def _length(measured: Tensor, path: tuple[int, ...]) -> Tensor:
+    total = torch.zeros_like(measured[0])
+    for bone in path:
+        total = total + measured[bone]
+    return total if path else torch.ones_like(total)
+
+
+def _pinches(own: Correspondence, tips: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors ``(F - 1, 3, T)`` from the thumb's tip to the others, and how much each is a pinch, ``(F - 1, T)``."""
+    if not own.thumb:
+        return tips[:0], seen[:0]
+    vectors = tips[1:] - tips[:1]
+    distance = vectors.square().sum(1).clamp(min=1e-12).sqrt()
+    u = ((PINCH_NONE_M - distance) / (PINCH_NONE_M - PINCH_FULL_M)).clamp(0, 1)
+    return vectors, u * u * (3 - 2 * u) * torch.minimum(seen[1:], seen[:1])
+
+
+def _relief(own: Correspondence, gate: Tensor, seen: Tensor) -> Tensor:
+    """How much each finger pinches, ``(F, T)``: the thumb as much as the finger that it pinches most."""
+    if not len(gate):
+        return torch.zeros_like(seen)
+    return torch.cat([gate.amax(0, keepdim=True), gate])
