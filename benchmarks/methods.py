@@ -24,8 +24,12 @@ from egoscale_sdk.scaffold.urdf_text import urdf_text
 from egoscale_sdk.specs import HandSpec, KinematicTree, TreeJoint
 
 PEER_SCRIPTS = Path(__file__).resolve().parent / "peers"
-OURS: dict[str, dict[str, Any]] = {"egoscale": {}}
-"""Settings of our retargeter by the method's name."""
+OURS: dict[str, dict[str, Any]] = {
+    "egoscale": {"backend": "compiled"},
+    "egoscale eager": {"backend": "eager"},
+    "egoscale scaled": {"backend": "compiled", "target": "scaled"},
+}
+"""Settings of our retargeter by the method's name; `scaled` follows the places that others follow, not shapes."""
 
 PEERS = {
     "dex-retargeting vector": ("run_dex.py", "vector"),
@@ -101,8 +105,8 @@ def online(method: str, task: Task) -> dict[str, Any]:
 def _built(method: str, task: Task) -> Retargeter:
     """Return the retargeter that the SDK chooses for the hand, with the method's settings."""
     if method not in task.built:
-        chosen = default_host().retargeter(task.hand)
-        task.built[method] = type(chosen)(task.hand, **OURS[method]) if OURS[method] else chosen
+        settings = OURS[method] | {"rate_hz": task.motion.fps}
+        task.built[method] = type(default_host().retargeter(task.hand))(task.hand, **settings)
     return task.built[method]
 
 

@@ -17,7 +17,11 @@ import torch
 from measures import ROUNDING, Kinematics
 from methods import NotRunError, Task, halfway
 
+from egoscale_sdk.retargeting.chains import padded_chains
+from egoscale_sdk.retargeting.engine import FingerEngine
+from egoscale_sdk.retargeting.goals import Goals
 from egoscale_sdk.retargeting.quality import followed_points, thumb_first
+from egoscale_sdk.retargeting.terms import Term
 from egoscale_sdk.specs import HandSpec
 
 BETA_M, NORM_DELTA, WIDER_RAD = 0.02, 4e-3, 1e-3
@@ -32,11 +36,11 @@ def compare(task: Task, nlopt: np.ndarray) -> dict[str, Any]:
     """
     lower, upper = (np.array([getattr(joint, end) for joint in task.hand.actuated]) for end in ("lower", "upper"))
     last = np.clip(np.concatenate([(lower + upper)[None] / 2, nlopt[:-1]]), lower, upper).astype(np.float32)
-    wanted = task.scale * _tips_and_inner(task.hand, followed_points(task.hand, task.motion.keypoints))
-    own = _minimise(task.hand, wanted, last.astype(np.float64))
+    wanted = task.scale * tips_and_inner(task.hand, followed_points(task.hand, task.motion.keypoints))
+    own = minimise(task.hand, wanted, last.astype(np.float64), ITERATIONS)
     if (np.maximum(lower - own, own - upper) > WIDER_RAD + ROUNDING).any():
         raise NotRunError("our joints left the bounds")
-    excess = _value(task.hand, own, wanted, last) - _value(task.hand, nlopt, wanted, last)
+    excess = value(task.hand, own, wanted, last) - value(task.hand, nlopt, wanted, last)
     return {
         "sequence": task.motion.name,
         "iterations": ITERATIONS,
@@ -47,34 +51,27 @@ def compare(task: Task, nlopt: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _value(hand: HandSpec, q: np.ndarray, wanted: np.ndarray, last: np.ndarray) -> np.ndarray:
-    r = np.linalg.norm(_tips_and_inner(hand, Kinematics(hand).fingers(q)) - wanted, axis=-1)
+def value(hand: HandSpec, q: np.ndarray, wanted: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Return F of joints ``(T, J)`` for places ``wanted (T, 2F, 3)`` of tips and inner links."""
+    r = np.linalg.norm(tips_and_inner(hand, Kinematics(hand).fingers(q)) - wanted, axis=-1)
     smooth_l1 = np.where(r < BETA_M, 0.5 * r**2 / BETA_M, r - 0.5 * BETA_M).mean(axis=1)
     return smooth_l1 + NORM_DELTA * np.square(q - last).sum(axis=1)
 
 
-def _tips_and_inner(hand: HandSpec, points: list[np.ndarray]) -> np.ndarray:
+def tips_and_inner(hand: HandSpec, points: list[np.ndarray]) -> np.ndarray:
     """Return ``(T, 2F, 3)`` of positions ``(T, frames, 3)`` finger by finger."""
     inner = [finger[:, k] for finger, k in zip(points, halfway(hand), strict=True)]
     return np.stack([*(finger[:, -1] for finger in points), *inner], axis=1)
 
 
-def _minimise(hand: HandSpec, wanted: np.ndarray, last: np.ndarray) -> np.ndarray:
+def minimise(hand: HandSpec, wanted: np.ndarray, last: np.ndarray, steps: int) -> np.ndarray:
     """Take our Gauss-Newton steps from ``last (T, J)``, which is also what the regulariser pulls to."""
-    try:
-        from egoscale_sdk.retargeting.chains import padded_chains
-        from egoscale_sdk.retargeting.engine import FingerEngine
-        from egoscale_sdk.retargeting.goals import Goals
-        from egoscale_sdk.retargeting.terms import Term
-    except ImportError:
-        raise NotRunError("this solver takes no terms of others") from None
-
     chains = padded_chains(hand)
     if chains is None or any(joint.mimic for joint in hand.joints):
         raise NotRunError("joints of this hand are coupled or shared by fingers")
     F, P = len(hand.fingers), len(chains.at)
     terms = tuple(Term(outer=k, inner=None, weight=1.0, of_tip=False) for k in range(P))
-    engine = FingerEngine(hand, chains, terms, chunk=4096)
+    engine = FingerEngine(hand, chains, terms)
     engine.bounds = engine.bounds + torch.tensor([-WIDER_RAD, WIDER_RAD]).double()[:, None, None, None]
     vectors, weights = torch.zeros(P, 3, F, len(last)).double(), torch.zeros(P, F, len(last)).double()
     weight = 1 / (BETA_M * 2 * F)  # smooth L1 is Huber's function over beta
@@ -87,6 +84,6 @@ def _minimise(hand: HandSpec, wanted: np.ndarray, last: np.ndarray) -> np.ndarra
     rest = torch.from_numpy(last.T.copy())
     u = prior = engine.variables(rest)
     rho = torch.full_like(prior[..., :1], 2 * NORM_DELTA)
-    for k in range(ITERATIONS):
+    for k in range(steps):
         u = engine.step(u, goals, prior, rho, 1e-3 * 0.3**k)
     return engine.joints(u, rest).T.numpy()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,11 +19,17 @@ PEERS = ROOT / ".venv-peers" / "bin" / "python"
 
 
 @pytest.fixture
-def measures(monkeypatch):
+def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import measures
+    import objective
 
-    return measures
+    return SimpleNamespace(measures=measures, objective=objective)
+
+
+@pytest.fixture
+def measures(benchmarks):
+    return benchmarks.measures
 
 
 def retargeting_rows(tmp_path, *options):
@@ -96,6 +103,21 @@ def test_a_hand_that_equals_the_person_has_no_errors(measures):
     for name in ("jitter_rms", "tip_p95_mm", "direction_error_deg", "pinch_invented"):
         assert figures[name] == pytest.approx(0, abs=1e-9)
     assert measures.size_ratio(hand, keypoints[:1]) == pytest.approx(1, abs=0.02)
+
+
+def test_our_solver_reaches_a_minimum_of_an_objective_of_others_and_stays_there(benchmarks):
+    """Also with joints on their bounds: more steps change nothing."""
+    hand, rng = sharpa(), np.random.default_rng(0)
+    lower, upper = (np.array([getattr(joint, end) for joint in hand.actuated]) for end in ("lower", "upper"))
+    last = rng.uniform(lower, upper, (20, len(lower)))
+    wanted = benchmarks.objective.tips_and_inner(
+        hand, benchmarks.measures.Kinematics(hand).fingers(last + rng.uniform(-0.2, 0.2, last.shape))
+    )
+    found = [benchmarks.objective.minimise(hand, wanted, last, steps) for steps in (30, 31)]
+    np.testing.assert_allclose(*found, atol=1e-5)
+    assert np.isclose(found[0], lower - benchmarks.objective.WIDER_RAD).any()
+    values = [benchmarks.objective.value(hand, q, wanted, last) for q in (found[0], last)]
+    assert (values[0] < values[1]).all()
 
 
 def test_a_joint_beyond_its_limit_and_one_too_fast_are_counted(measures):

@@ -115,14 +115,16 @@ class ArrowStep:
         if self.pinches:
             self._add_pinches(pose, reach, pinch, pinch_weights, g)
         mean = dot([H[a][a] for a in range(self.variables)], [1.0] * self.variables) / self.variables
+        held = []
         for a in range(self.variables):
             slope = as_tensor(plus(g[a], rho[a] * (u[a] - prior[a])))
-            held = ((u[a] <= bounds[0, a]) & (slope > 0)) | ((u[a] >= bounds[1, a]) & (slope < 0))
-            H[a][a] = H[a][a] + (damping * mean + rho[a]) + held * HELD
-            g[a] = torch.where(held, 0.0, -slope)
+            held.append(((u[a] <= bounds[0, a]) & (slope > 0)) | ((u[a] >= bounds[1, a]) & (slope < 0)))
+            H[a][a] = H[a][a] + (damping * mean + rho[a]) + held[a] * HELD
+            g[a] = torch.where(held[a], 0.0, -slope)
         delta = self._eliminate(H, g, reach, pinch_weights) if self.pinches else _solve(H, g)
-        moved = torch.stack([as_tensor(d).clamp(-MAX_STEP, MAX_STEP) for d in delta])
-        return torch.minimum(torch.maximum(u + moved, bounds[0]), bounds[1])
+        # exactly 0 where held: a hair's breadth off its bound it would be free in the next step, and so on for ever
+        moved = torch.stack([torch.where(h, 0.0, as_tensor(d)) for h, d in zip(held, delta, strict=True)])
+        return torch.minimum(torch.maximum(u + moved.clamp(-MAX_STEP, MAX_STEP), bounds[0]), bounds[1])
 
     # ---- kinematics
 
