@@ -45,7 +45,7 @@ def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
     page = page_of(report(result("KIN001", "passed"), result("SIM001", "skipped"), failed), tmp_path)
     for text in ("egoscale-fake 1.2", "egoscale-sdk 3.4", "fake/hand@1", "sha256:12", "fake/three_fingers@1"):
         assert text in unescape(page)
-    for text in ("Breaks 1 must clause: 1 passed, 1 failed, 1 do not apply", "bend it", "Traceback: here"):
+    for text in ("BREAKS 1 must clause: 1 passed, 1 failed, 1 do not apply", "bend it", "Traceback: here"):
         assert text in unescape(page)
     assert page.index("found RET009") < page.index("found KIN001") < page.index("found SIM001")
     assert page.count('src="data:image/png;base64,') == 2, "a picture for each hand"
@@ -77,7 +77,7 @@ def test_a_hand_that_cannot_be_drawn_says_why(tmp_path, monkeypatch):
 def test_a_plugin_that_does_not_load_has_a_page_without_pictures(tmp_path):
     host = PluginHost({"broken": "no_such_module_at_all"})
     page = page_of(check_plugin(host, "broken", only=["PLG"]), tmp_path, host)
-    assert "Breaks" in page
+    assert "BREAKS" in page
     assert "<img" not in page
 
 

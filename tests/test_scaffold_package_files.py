@@ -117,7 +117,8 @@ def test_guesses_stand_above_their_fields_and_in_the_readme_with_the_questions()
     files = package_files(package_of("unitree_g1_dex3", asking=True))
     hand = files["egoscale_acme/hand/right.toml"]
     above_fingers = hand[: hand.index("\nfingers = [")].splitlines()[-3:]
-    assert above_fingers[-2].startswith("# Unsure guess: right hand: thumb: chain thumb_1 .. thumb_3 (its base points 71 deg")
+    thumb = "# Unsure guess: right hand: thumb: chain thumb_1 .. thumb_3 (its base points 71 deg"
+    assert above_fingers[-2].startswith(thumb)
     assert above_fingers[-1] == "# Guess: right hand: tip of thumb: 40 mm along x (length of the mesh)."
     assert "right hand: weather" in hand[: hand.index("\nside = ")]
     readme = files["README.md"]

@@ -77,7 +77,7 @@ def score_card(report: Report) -> str:
         fingerprint = f", fingerprint {section.fingerprint[:19]}" if section.fingerprint else ""
         lines += ["", f"{section.subject}{fingerprint}", render(_table(section))]
     lines += [_complaint(result) for result in report.failures("should")]
-    return "\n".join([*lines, "", _verdict(report)])
+    return "\n".join([*lines, "", report.verdict])
 
 
 def _table(section: Section) -> Table:
@@ -98,19 +98,6 @@ def _table(section: Section) -> Table:
 def _complaint(result: CheckResult) -> str:
     lines = [f"\n{result.id} ({result.level}) {result.title}", f"  {result.detail}", f"  to mend: {result.mend}"]
     return "\n".join(lines) + (f"\n{result.traceback}" if result.traceback else "").rstrip()
-
-
-def _verdict(report: Report) -> str:
-    results = [result for section in report.sections for result in section.results]
-    counts = {status: sum(result.status == status for result in results) for status in MARKS}
-    must = len(report.failures("must"))
-    verdict = "keeps every must clause" if not must else f"BREAKS {must} must clause{'s' if must > 1 else ''}"
-    should = counts["failed"] - must
-    also = f", breaks {should} should clause{'s' if should > 1 else ''}" if should else ""
-    return (
-        f"{report.namespace} {verdict}{also}: "
-        f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} do not apply"
-    )
 
 
 def _write_json(report: Report, file: Path) -> None:

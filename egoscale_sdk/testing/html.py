@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from egoscale_sdk.errors import EgoscaleError, MissingExtraError, require_extra
+from egoscale_sdk.errors import MissingExtraError, require_extra
 from egoscale_sdk.host import PluginHost
 from egoscale_sdk.testing.pictures import gestures_picture
 from egoscale_sdk.testing.run import CheckResult, Report, Section, Status
@@ -40,7 +39,7 @@ def write_html(report: Report, host: PluginHost, path: Path) -> None:
     require_extra("matplotlib", "viewer", "a score card with pictures")
     page = Page(f"{report.distribution} {report.version}: score card", style=_STYLE)
     page.text(f"Plugin namespace {report.namespace}, checked by the conformance kit of egoscale-sdk {report.sdk}.")
-    _verdict(page, report)
+    page.text(f"{report.verdict}.", kind="verdict failed" if report.failures("must") else "verdict")
     for section in report.sections:
         subject = None if _is_plugin(section) else Subject(host, report.namespace, section.subject)
         _add_section(page, section, subject)
@@ -49,18 +48,6 @@ def write_html(report: Report, host: PluginHost, path: Path) -> None:
 
 def _is_plugin(section: Section) -> bool:
     return "/" not in section.subject
-
-
-def _verdict(page: Page, report: Report) -> None:
-    counts = Counter(result.status for section in report.sections for result in section.results)
-    must = len(report.failures("must"))
-    should = counts["failed"] - must
-    broken = [
-        f"{count} {level} clause{'s' * (count > 1)}" for count, level in ((must, "must"), (should, "should")) if count
-    ]
-    verdict = f"Breaks {' and '.join(broken)}" if broken else "Keeps every clause that applies"
-    figures = f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} do not apply"
-    page.text(f"{verdict}: {figures}.", kind="verdict failed" if must else "verdict")
 
 
 def _add_section(page: Page, section: Section, subject: Subject | None) -> None:
@@ -112,7 +99,7 @@ def _add_pictures(page: Page, subject: Subject) -> None:
             picture = gestures_picture(subject, hand.side)
         except MissingExtraError:
             raise
-        except (EgoscaleError, Exception) as error:
+        except Exception as error:
             page.text(f"No picture of {what}: {type(error).__name__}: {error}")
             continue
         key = "Bars: the gap between the person's thumb and fingers (dark), the gripper's opening (blue)."

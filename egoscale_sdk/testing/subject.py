@@ -47,6 +47,7 @@ class Subject:
 
     def __init__(self, host: PluginHost, namespace: str, embodiment_id: str | None = None, **replaced: Any) -> None:
         self.host, self.namespace, self.id = host, namespace, embodiment_id
+        self.faults: dict[str, str] = {}  # parts that cannot be made, and the check that found it
         self.__dict__.update(replaced)  # a cached property that is in the dictionary already is never computed
 
     @cached_property

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from egoscale_sdk.errors import EgoscaleError, did_you_mean
 from egoscale_sdk.host import PluginHost, default_host
-from egoscale_sdk.ids import parse_id
 from egoscale_sdk.testing.check import Check
 from egoscale_sdk.testing.checks import all_checks
-from egoscale_sdk.testing.run import CheckResult, run_check, vendor_checks
+from egoscale_sdk.testing.run import CheckResult, run_check
+from egoscale_sdk.testing.select import failing, own_checks
 from egoscale_sdk.testing.subject import Subject
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class EmbodimentSuite:
     fails the test like one of a *must* clause, unless it is a known failure.
 
     Attributes:
-        embodiment_id: ``namespace/name@N``.
+        embodiment_id: ``namespace/name@N``; without ``@N`` the highest installed generation.
         known_failures: Reason by the id of a check. Such a check is expected to fail; one that passes fails the test,
             so that the list never grows stale.
     """
@@ -49,19 +50,14 @@ class EmbodimentSuite:
         """Return what is checked; made once per class, so that checks share what is slow to compute."""
         key = f"{cls.__module__}.{cls.__qualname__}"
         if key not in cls._subjects:
-            id = parse_id(cls.embodiment_id, versioned=True)
-            cls._subjects[key] = Subject(cls.host(), id.namespace, cls.embodiment_id)
+            id = getattr(cls, "embodiment_id", "")
+            cls._subjects[key] = Subject(cls.host(), id.partition("/")[0], id)
         return cls._subjects[key]
 
     def pytest_generate_tests(self, metafunc: Metafunc) -> None:
         """Make one test per check, named by its id."""
-        checks = _checks(self.subject())
-        unknown = set(self.known_failures) - {check.id for check in checks}
-        if unknown:
-            raise pytest.UsageError(
-                f"{type(self).__name__}.known_failures names no check: {', '.join(sorted(unknown))}"
-            )
         if "check" in metafunc.fixturenames:
+            checks = self._checks()
             metafunc.parametrize("check", checks, ids=[check.id for check in checks])
 
     def test_check(self, check: Check) -> None:
@@ -71,9 +67,30 @@ class EmbodimentSuite:
             pytest.skip(result.detail)
         _judge(result, self.known_failures.get(check.id))
 
+    @classmethod
+    def _checks(cls) -> list[Check]:
+        """Return every check; or one that fails, where the class itself is wrong: other tests are still collected."""
+        try:
+            cls._require_id()
+            subject = cls.subject()
+            checks = [*all_checks(), *(own_checks(subject) if "spec" in subject.has else [])]
+            cls._refuse_unknown(checks)
+        except EgoscaleError as error:
+            return [failing("suite", "The suite names an embodiment and checks that exist", error, "mend the class")]
+        return checks
 
-def _checks(subject: Subject) -> list[Check]:
-    return all_checks() + (vendor_checks(subject) if "spec" in subject.has else [])
+    @classmethod
+    def _require_id(cls) -> None:
+        if not hasattr(cls, "embodiment_id"):
+            raise EgoscaleError("has no embodiment_id", where=cls.__name__, hint="e.g. embodiment_id = 'acme/hand@1'")
+
+    @classmethod
+    def _refuse_unknown(cls, checks: Sequence[Check]) -> None:
+        ids = [check.id for check in checks]
+        for name in cls.known_failures:
+            if name not in ids:
+                hint = did_you_mean(name, ids)
+                raise EgoscaleError(f"there is no check {name!r}", where=f"{cls.__name__}.known_failures", hint=hint)
 
 
 def _judge(result: CheckResult, known: str | None) -> None:
