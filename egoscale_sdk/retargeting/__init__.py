@@ -2,5 +2,6 @@
 
 from egoscale_sdk.retargeting.gap import GapRetargeter, aperture_width
 from egoscale_sdk.retargeting.keypoints import KeypointRetargeter
+from egoscale_sdk.retargeting.online import OnlineRetargeter
 
-__all__ = ["GapRetargeter", "KeypointRetargeter", "aperture_width"]
+__all__ = ["GapRetargeter", "KeypointRetargeter", "OnlineRetargeter", "aperture_width"]

@@ -38,16 +38,19 @@ def compiled_step(step: ArrowStep) -> Step:
 def _guarded(step: ArrowStep) -> Step:
     compiled = torch.compile(step.__call__, fullgraph=True)
 
-    def run(*arguments: Tensor) -> Tensor:
-        for index in FRAME_ARGUMENTS:
-            torch._dynamo.maybe_mark_dynamic(arguments[index], arguments[index].ndim - 1)
+    def run(*given: Tensor) -> Tensor:
+        arguments = list(given)
+        for index in FRAME_ARGUMENTS:  # of one layout, so that it is compiled once
+            whole = given[index].expand(*given[index].shape[:-1], given[1].shape[-1])
+            arguments[index] = whole.contiguous()
+            torch._dynamo.maybe_mark_dynamic(arguments[index], whole.ndim - 1)
         try:
             with torch.no_grad():
                 return compiled(*arguments)
         except RuntimeError as error:  # a compiler that is there and does not work
             _log.warning("retargeting goes on without the compiled step: %s", str(error).splitlines()[0])
             _compiled[step.signature] = step
-            return step(*arguments)
+            return step(*given)
 
     return run
 

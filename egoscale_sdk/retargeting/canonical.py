@@ -100,19 +100,26 @@ def tracking_failures(hand: CanonicalHand, lengths_m: Tensor, rate_hz: float) ->
 def _bones(hand: CanonicalHand) -> tuple[Tensor, Tensor]:
     """Lengths of all bones ``(20, T)`` and how well they are seen."""
     near, far = torch.tensor(BONES).T
-    return (hand.points[far] - hand.points[near]).norm(dim=1), torch.minimum(hand.seen[far], hand.seen[near])
+    return _length(hand.points[far] - hand.points[near]), torch.minimum(hand.seen[far], hand.seen[near])
+
+
+def _length(v: Tensor) -> Tensor:
+    """Lengths of vectors ``(n, 3, *b)``; finite gradients at zero."""
+    x, y, z = v.unbind(1)
+    return (x * x + y * y + z * z).clamp(min=SHORT_M**4).sqrt()
 
 
 def _wrong_bones(hand: CanonicalHand, lengths_m: Tensor) -> Tensor:
     own, weight = _bones(hand)
-    off = (own.clamp(min=SHORT_M).log() - lengths_m.clamp(min=SHORT_M).log()).abs().nan_to_num(0.0)
-    mean = torch.where(weight > 0, off, 0.0).sum(0) / (weight > 0).sum(0).clamp(min=1)
+    seen = (weight > 0).to(own)
+    off = (own.clamp(min=SHORT_M) / lengths_m.clamp(min=SHORT_M)).nan_to_num(1.0).log().abs()
+    mean = (seen * off).sum(0) / seen.sum(0).clamp(min=1)
     return mean > math.log(BONE_RATIO)
 
 
 def _leaps(tips: Tensor, valid: Tensor, rate_hz: float) -> Tensor:
     """Frames from whose neighbours on both sides the tips ``(5, 3, T, W)`` are farther than they can move."""
-    far = tips.diff(dim=2).norm(dim=1).mean(0) * rate_hz > TIP_SPEED_M_S
+    far = _length(tips.diff(dim=2)).mean(0) * rate_hz > TIP_SPEED_M_S
     far = far & valid[1:] & valid[:-1]
     edge = torch.zeros_like(valid[:1])
     return torch.cat([edge, far]) & torch.cat([far, edge])

@@ -85,7 +85,7 @@ def padded_chains(hand: HandSpec) -> Chains | None:
     for own, whole in zip(paths, longest, strict=True):
         if any(_names(path.moves) != _names(whole.moves)[: len(path.moves)] for path in own):
             return None
-    drives = [_drives(hand, path.moves) for path in longest]
+    drives = [leaders(hand, path.moves) for path in longest]
     used = [sorted({column for column, _, _ in own if column >= 0}) for own in drives]
     if len({column for own in used for column in own}) < sum(map(len, used)):
         return None
@@ -151,7 +151,7 @@ def _names(moves: Sequence[Move]) -> list[tuple[str, float]]:
     return [(move.name, move.sign) for move in moves]
 
 
-def _drives(hand: HandSpec, moves: Sequence[Move]) -> list[tuple[int, float, float]]:
+def leaders(hand: HandSpec, moves: Sequence[Move]) -> list[tuple[int, float, float]]:
     """Per move the joint that leads it (-1: none), and ``theta = multiplier q + offset``."""
     assert hand.tree is not None
     A, b = (part.numpy() for part in joint_coupling(hand.tree, hand.joints, [move.name for move in moves]))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -69,14 +68,15 @@ class Correspondence:
 
     Attributes:
         slots: ``(n, P, F)`` keypoints whose mean a slot follows.
-        paths: ``(S, F)`` tuples: the person's bones that segment s spans, as indices into `BONES`, and their share.
+        paths: ``(L, S, F)`` the person's bones that segment s spans, as indices into `BONES`; its length for none.
+        shares: ``(S, F)`` of how many of the person's fingers that is the sum.
         segments_m: ``(S, F)`` the robot's lengths, S = P - 1; 0 for padding.
         reach_m: ``(F,)`` the robot's length from the wrist along a finger to its tip.
         thumb: Whether finger 0 is a thumb.
     """
 
     slots: Tensor
-    paths: tuple[tuple[tuple[int, ...], ...], ...]
+    paths: Tensor
     shares: Tensor
     segments_m: Tensor
     reach_m: Tensor
@@ -94,14 +94,14 @@ def correspondence(fingers: Sequence[FingerSpec], points_m: Tensor) -> Correspon
             for n in range(longest)
         ]
     )
-    paths = tuple(
-        tuple(_path(inner.keypoints, outer.keypoints) for inner, outer in pairwise(frames)) for frames in padded
-    )
-    shares = torch.tensor([[len(frame.keypoints) for frame in frames[1:]] for frames in padded]).T
+    found = [[_path(frames[k].keypoints, frames[k + 1].keypoints) for frames in padded] for k in range(P - 1)]
+    most = max((len(path) for row in found for path in row), default=1)
+    paths = [[[*path, *[len(BONES)] * (most - len(path))] for path in row] for row in found]
+    shares = torch.tensor([[len(frames[k + 1].keypoints) for frames in padded] for k in range(P - 1)])
     segments = (points_m[1:] - points_m[:-1]).norm(dim=1)
     return Correspondence(
         slots=slots,
-        paths=paths,
+        paths=torch.tensor(paths).reshape(P - 1, len(padded), -1).permute(2, 0, 1),
         shares=shares,
         segments_m=segments,
         reach_m=points_m[0].norm(dim=0) + segments.sum(0),
@@ -200,24 +200,13 @@ def _bones(
     low, high = (share * typical for share in LENGTH_RANGE)
     known = (hand.seen[far] > 0) & (hand.seen[near] > 0)
     measured = torch.where(known, torch.minimum(torch.maximum(measured, low), high), person.bones_m)
-    vectors, sure = [], []
-    for s in range(len(at) - 1):
-        length = torch.stack([_length(measured, finger[s]) for finger in own.paths]) / own.shares[s][:, None]
-        scale = own.segments_m[s].to(at)[:, None] / length  # (F, T)
-        vectors.append((at[s + 1] - at[s]) * scale[:, None])
-        real = own.segments_m[s].to(at)[:, None] > 0
-        sure.append(torch.minimum(seen[s], seen[s + 1]) * real)
-    return [*vectors, sum(vectors, torch.zeros_like(at[0]))], [
-        *sure,
-        seen.amin(0) * (own.segments_m.sum(0) > 0)[:, None],
-    ]
-
-
-def _length(measured: Tensor, path: tuple[int, ...]) -> Tensor:
-    total = torch.zeros_like(measured[0])
-    for bone in path:
-        total = total + measured[bone]
-    return total if path else torch.ones_like(total)
+    measured = torch.cat([measured, torch.zeros_like(measured[:1])])
+    length = sum((measured[bone] for bone in own.paths), torch.zeros_like(at[1:, :, 0])) / own.shares[..., None]
+    real = (own.segments_m > 0)[..., None]  # (S, F, 1)
+    vectors = (at[1:] - at[:-1]) * (own.segments_m.to(at)[..., None] / torch.where(real, length, 1.0))[:, :, None]
+    sure = torch.minimum(seen[:-1], seen[1:]) * real
+    whole = seen.amin(0) * real.any(0)
+    return [*vectors, vectors.sum(0)], [*sure, whole]
 
 
 def _pinches(own: Correspondence, tips: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

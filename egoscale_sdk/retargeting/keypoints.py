@@ -24,7 +24,7 @@ from egoscale_sdk.retargeting.trajectory import Effort, misfit, solve
 from egoscale_sdk.retargeting.windows import batches, blend, choose, gather
 from egoscale_sdk.specs import HandSpec
 
-SURVEY_FRAMES = 4096  # evenly spaced frames of a clip that tell a person's proportions
+SURVEY_FRAMES = 1024  # evenly spaced frames of a clip that tell a person's proportions
 Backend = Literal["eager", "compiled"]
 
 

@@ -13,6 +13,7 @@ from egoscale_sdk.retargeting.goals import Goals
 from egoscale_sdk.retargeting.terms import Term
 
 LEAST_SURE = 1e-4  # relative weight of a frame that shows nothing, in the smoother
+FREE_RAD = 10.0  # a joint of a larger range has no middle
 LONGEST_GAP = 8  # frames; what lies farther apart is not smoothed together
 
 
@@ -35,9 +36,9 @@ class Effort:
         rest: Weight of the start in the frame-wise steps, m^2 / rad^2: what nothing else determines stays there.
     """
 
-    iterations: int = 6
-    rounds: int = 8
-    smoothing: float = 0.1
+    iterations: int = 4
+    rounds: int = 6
+    smoothing: float = 0.13
     pull: float = 2e-2
     rest: float = 3e-5
 
@@ -53,7 +54,8 @@ def solve(engine: Engine, goals: Goals, windows: int, start: Tensor, effort: Eff
         effort: How long and how smooth.
     """
     W, T = windows, goals.sure.shape[-1] // windows
-    u = start = start.expand(*start.shape[:2], T * W)
+    start = start.expand(*start.shape[:2], T * W)
+    u = _inside(start, engine.bounds.to(start))
     rest = torch.full_like(engine.bounds[0], effort.rest).to(u)
     for k in range(effort.iterations):
         u = engine.step(u, goals, start, rest, 1e-3 * 0.3**k)
@@ -80,6 +82,12 @@ def solve(engine: Engine, goals: Goals, windows: int, start: Tensor, effort: Eff
         dual = dual + u - z
     lower, upper = engine.bounds.to(u)
     return torch.minimum(torch.maximum(z, lower), upper)
+
+
+def _inside(start: Tensor, bounds: Tensor) -> Tensor:
+    """Half-way to the middle of the ranges: from there no variable has to leave a bound first."""
+    middle = torch.where(bounds.abs().amax(0) < FREE_RAD, bounds.mean(0), start)
+    return (start + middle) / 2
 
 
 def misfit(engine: Engine, terms: tuple[Term, ...], goals: Goals, u: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 WINDOW, OVERLAP = 1024, 64
 HOP = WINDOW - OVERLAP
 SHORTEST = 32  # a window at the end of a clip is rounded up to a multiple of this
-BATCH_FRAMES = 1 << 16  # frames solved together: what bounds the memory
+BATCH_FRAMES = 1 << 17  # frames solved together: what bounds the memory
 
 
 @dataclass(frozen=True)
