@@ -97,6 +97,9 @@ def reads(change):
         (stamped(lambda count: 5 * 10**9 - 10**8 * count), "time went back"),
         (stamped(lambda count: 0), "did not go on for"),
         (stamped(lambda count: 0.02 * count), "time_ns is a float"),
+        (stamped(lambda count: 20_000 * count), "its stamps are not nanoseconds"),
+        (stamped(lambda count: 20 * count), "its stamps are not nanoseconds"),
+        (stamped(lambda count: 20_000_000_000_000 * count), "its stamps are not nanoseconds"),
         (reads(lambda hands: {"left": hands["left"]}), "no right hand"),
         (reads(lambda hands: {side: q[:7] for side, q in hands.items()}), "(7,), not float64 (8,)"),
         (reads(lambda hands: {side: q.astype(np.float32) for side, q in hands.items()}), "is float32"),
@@ -129,7 +132,65 @@ def test_a_wrist_that_stays_behind():
             state = super().read()
             return RobotState(state.time_ns, dict.fromkeys(state.wrists, np.eye(4)), state.hands, state.images)
 
-    caught(drive("DRV003", Stays), "wrist is 10.0 mm from where it was told")
+    caught(drive("DRV003", Stays), "the right wrist is 68.7 mm and 15.7 deg from where it was told")
+
+
+class MovesWrists(FakeDriver):
+    """Sends what ``change`` makes of the wrists."""
+
+    def write(self, command):
+        wrists = {side: self.change(side, wrist, command.wrists) for side, wrist in command.wrists.items()}
+        super().write(RobotCommand(wrists, command.hands))
+
+
+def moves_wrists(change):
+    return type("MovesWrists", (MovesWrists,), {"change": staticmethod(change)})
+
+
+def place(wrist, order):
+    return np.block([[wrist[:3, :3], wrist[list(order), 3:]], [wrist[3:]]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda side, wrist, wrists: place(wrist, (1, 0, 2)),
+        lambda side, wrist, wrists: place(wrist, (0, 2, 1)),
+        lambda side, wrist, wrists: place(np.block([[np.eye(3), wrist[:3, 3:]], [wrist[3:]]]), (0, 1, 2)),
+        lambda side, wrist, wrists: np.block([[wrist[:3, :3].T, wrist[:3, 3:]], [wrist[3:]]]),
+        lambda side, wrist, wrists: wrists["left" if side == "right" else "right"],
+        lambda side, wrist, wrists: wrists["left"],
+        lambda side, wrist, wrists: np.diag([-1.0, -1.0, 1.0, 1.0]) @ wrist @ np.diag([-1.0, -1.0, 1.0, 1.0]),
+    ],
+    ids=["x and y", "y and z", "not turned", "turned back", "other side", "one side for both", "base turned"],
+)
+def test_a_wrist_that_goes_another_way(change):
+    caught(drive("DRV003", moves_wrists(change)), "wrist is", "from where it was told")
+
+
+def test_a_wrist_that_is_dragged_along_by_the_fingers():
+    class Dragged(FakeDriver):
+        def read(self):
+            state = super().read()
+            wrists = {side: wrist.copy() for side, wrist in state.wrists.items()}
+            wrists["left"][0, 3] += 0.1 * np.abs(state.hands["left"]).sum()
+            return RobotState(state.time_ns, wrists, state.hands, state.images)
+
+    caught(drive("DRV004", Dragged), "but the left wrist is", "from where it was")
+
+
+@pytest.mark.parametrize(
+    "change", [np.diag([1.0, 1.0, -1.0, 1.0]), np.diag([1.0, 1.0, 1.0, 0.0]), np.diag([1.1, 1.0, 1.0, 1.0])]
+)
+def test_a_wrist_that_is_no_pose(change):
+    class Distorts(FakeDriver):
+        def read(self):
+            state = super().read()
+            return RobotState(
+                state.time_ns, {s: w @ change for s, w in state.wrists.items()}, state.hands, state.images
+            )
+
+    caught(drive("DRV002", Distorts), "wrist is not a rigid transform")
 
 
 def test_hands_that_are_swapped_do_not_move_alone():
@@ -174,7 +235,8 @@ class MovesFirst(FakeDriver):
 
     def write(self, command):
         left = self._lines[0]
-        left.device.write(left.encode(command.hands["left"]))
+        if "left" in command.hands:
+            left.device.write(left.encode(command.hands["left"]))
         super().write(command)
 
 
@@ -188,6 +250,104 @@ class Stumbles(FakeDriver):
 def test_an_unfit_command_must_be_refused_as_such_and_move_nothing():
     caught(drive("DRV006", MovesFirst), "was refused, but moved something: joint 'left_")
     caught(drive("DRV006", Stumbles), "one joint too few was refused by TypeError")
+
+
+def clipped(spec, side, q):
+    return np.array([joint.clamp(value) for joint, value in zip(spec.hand(side).actuated, q, strict=True)])
+
+
+class TrustsOneSide(FakeDriver):
+    """Mends what it is told for one side in place of refusing it."""
+
+    side = "left"
+
+    def write(self, command):
+        hands, wrists = dict(command.hands), dict(command.wrists)
+        if np.shape(hands.get(self.side)) == (8,):
+            hands[self.side] = self.mended(hands[self.side])
+        if not np.isfinite(wrists.get(self.side, 0)).all():
+            wrists[self.side] = np.eye(4)
+        super().write(RobotCommand(wrists, hands))
+
+    def mended(self, q):
+        return clipped(self.spec, self.side, np.nan_to_num(q))
+
+
+class TrustsTheRight(TrustsOneSide):
+    side = "right"
+
+
+class LosesHeight(FakeDriver):
+    """Takes a wrist whose height is not a number for one on the ground."""
+
+    def write(self, command):
+        wrists = {side: np.array(wrist) for side, wrist in command.wrists.items()}
+        for wrist in wrists.values():
+            if np.isfinite(wrist[:2]).all():
+                wrist[2, 3] = np.nan_to_num(wrist[2, 3])
+        super().write(RobotCommand(wrists, command.hands))
+
+
+class WristFirst(FakeDriver):
+    """Moves the wrists before it looks at the fingers."""
+
+    def write(self, command):
+        if set(command.wrists) == {"left", "right"} and all(np.isfinite(w).all() for w in command.wrists.values()):
+            self._wrists = {side: wrist.copy() for side, wrist in command.wrists.items()}
+        super().write(command)
+
+
+@pytest.mark.parametrize("driver", [TrustsOneSide, TrustsTheRight, LosesHeight])
+def test_what_is_unfit_for_either_side_is_refused(driver):
+    caught(drive("DRV006", driver), "was not refused")
+
+
+def test_a_wrist_must_not_move_when_the_fingers_are_refused():
+    caught(drive("DRV006", WristFirst), "was refused, but the right wrist is")
+
+
+class OpensWhenItConnects(FakeDriver):
+    def connect(self):
+        super().connect()
+        opened = {side: np.array(self.spec.hand(side).open_pose) for side in self.sides}
+        for _ in range(100):
+            self.write(RobotCommand(self.read().wrists, opened))
+
+
+class GivesWayWhenStopped(FakeDriver):
+    """Lets go for one control period each time."""
+
+    def stop(self):
+        if self._connection is not None:
+            state = self.read()
+            hands = {side: clipped(self.spec, side, 0.97 * q) for side, q in state.hands.items()}
+            self.write(RobotCommand(state.wrists, hands))
+        super().stop()
+
+
+class BeginsAnew(FakeDriver):
+    """Begins anew when it connects, and so does its clock."""
+
+    def connect(self):
+        self.__init__(self.spec)
+        super().connect()
+
+
+def test_stopping_must_not_open_the_hand():
+    caught(drive("DRV013", OpensWhenItConnects), "stopped and connected again, joint 'left_")
+    caught(drive("DRV013", GivesWayWhenStopped), "stopped and connected again, joint 'left_")
+    assert drive("DRV013", FakeDriver).detail == "fake/fake: within 0.00% of a range after 5 stops"
+    assert "begins anew" in drive("DRV013", BeginsAnew).detail
+
+
+def test_a_picture_is_as_large_as_the_spec_says():
+    class Small(FakeDriver):
+        def read(self):
+            state = super().read()
+            pictures = {name: np.zeros((2, 2, 3), np.uint8) for name in state.images}
+            return RobotState(state.time_ns, state.wrists, state.hands, pictures)
+
+    caught(drive("DRV008", Small), "camera 'head' delivers uint8 (2, 2, 3), not (48, 64, 3) as the spec says")
 
 
 def test_cameras_must_be_those_that_are_named():
@@ -207,6 +367,23 @@ def test_a_command_must_not_be_written_to():
                 q[:] = 0.0
 
     caught(drive("DRV010", Scribbles), "was changed by writing it")
+
+
+def test_the_wrists_of_a_reading_must_not_move_on():
+    class KeepsItsWrists(FakeDriver):
+        """Hands out the poses that it goes on writing into."""
+
+        def __init__(self, spec):
+            super().__init__(spec)
+            self.poses = {side: np.eye(4) for side in self.sides}
+
+        def read(self):
+            state = super().read()
+            for side, wrist in state.wrists.items():
+                self.poses[side][:] = wrist
+            return RobotState(state.time_ns, dict(self.poses), state.hands, state.images)
+
+    caught(drive("DRV010", KeepsItsWrists), "of a reading changed when the hand moved on")
 
 
 def test_wires_that_end_before_their_joint_name_both_values():
@@ -268,10 +445,17 @@ def sees(change):
         ("SEN002", sees(lambda s, n: Sample(s.time_ns, s.data[..., :1])), "(48, 64, 1), not (48, 64, 3)"),
         ("SEN003", sees(lambda s, n: Sample(10**9 - n, s.data)), "time went back by 1 ns"),
         ("SEN003", sees(lambda s, n: Sample(1e-9 * s.time_ns, s.data)), "a stamp is a float"),
+        ("SEN003", sees(lambda s, n: Sample(s.time_ns // 10**6, s.data)), "the stamps are not nanoseconds"),
+        ("SEN003", sees(lambda s, n: Sample(10 * s.time_ns, s.data)), "or the rate is not the spec's"),
     ],
 )
 def test_a_sample_that_is_not_as_declared(id, sensor, words):
     caught(sense(id, sensor), "sensor 'head'", words)
+
+
+def test_a_sensor_that_is_stamped_when_it_is_read_runs_by_the_clock():
+    """It gives a new sample as often as it is asked; the kit then waits, and judges by its own clock."""
+    assert sense("SEN003", sees(lambda s, n: Sample(time.monotonic_ns(), s.data))).status == "passed"
 
 
 def test_a_tactile_sensor_gives_finite_floats():

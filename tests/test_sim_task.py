@@ -12,6 +12,7 @@ from egoscale_sdk.sim.generate import DEMONSTRATIONS, generate
 from egoscale_sdk.sim.operator import Operator, person_world
 from egoscale_sdk.sim.task import OBJECT_SPREAD_M, draw_scene
 from egoscale_sdk.sim.world import HandWorld, intrinsics
+from egoscale_sdk.specs import CameraSpec
 
 ROBOTS = ["sharpa/wave", "unitree/g1_dex3"]
 
@@ -128,6 +129,16 @@ def test_the_driver_is_the_same_episode_for_the_same_seed():
     assert (states[0][1] != states[1][1]).any()
     assert driver.sides == ("right",)
     driver.stop()
+    driver.stop()
+
+
+@pytest.mark.parametrize(("settings", "shape"), [({}, (48, 80, 3)), ({"image_px": 32}, (32, 32, 3))])
+def test_pictures_are_as_large_as_the_head_camera_of_the_spec(settings, shape):
+    spec = default_host().spec("unitree/g1_dex3")
+    head = CameraSpec(name="head", mount="head", height_px=48, width_px=80, rate_hz=30.0)
+    driver = MujocoDriver(spec.model_copy(update={"sensors": (head,)}), **settings)
+    driver.connect()
+    assert driver.read().images["head"].shape == shape
     driver.stop()
 
 

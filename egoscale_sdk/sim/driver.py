@@ -25,7 +25,7 @@ class MujocoDriver(Driver):
         spec: The embodiment; the hand needs a kinematic tree and bodies.
         side: Which hand is there; by default the right one if the embodiment has it.
         seed: Scene of the first episode.
-        image_px: Height and width of the pictures.
+        image_px: Height and width of the pictures; by default those of the spec's head camera, or 64 without one.
         renderer: ``auto``, ``gl`` or ``rays``.
     """
 
@@ -37,14 +37,15 @@ class MujocoDriver(Driver):
         *,
         side: Side | None = None,
         seed: int = 0,
-        image_px: int = 64,
+        image_px: int | None = None,
         renderer: Backend = "auto",
     ) -> None:
         present = [hand.side for hand in spec.hands]
         side = side or ("right" if "right" in present else "left")
         if side not in present:
             raise SpecError(f"{spec.id} has no {side} hand", allowed=present)
-        self.spec, self.sides, self.image_px = spec, (side,), image_px
+        self.spec, self.sides = spec, (side,)
+        self._size_px = _camera_size(spec) if image_px is None else (image_px, image_px)
         self._seed, self._renderer = seed, renderer
         self._world: HandWorld | None = None
         self._check = LiftCheck()
@@ -104,9 +105,15 @@ class MujocoDriver(Driver):
         return self._check.done
 
     def picture(self, size_px: int | None = None) -> NDArray[np.uint8]:
-        """Return what the head camera sees now, RGB ``(size, size, 3)``."""
-        size = size_px or self.image_px
-        return self.world.picture(size, size, self._renderer)
+        """Return what the head camera sees now, RGB, as large as it is or ``(size_px, size_px, 3)``."""
+        height, width = (size_px, size_px) if size_px else self._size_px
+        return self.world.picture(height, width, self._renderer)
+
+
+def _camera_size(spec: EmbodimentSpec) -> tuple[int, int]:
+    """Height and width of the spec's head camera, or of the one that stands in for it."""
+    sizes = [(camera.height_px, camera.width_px) for camera in spec.cameras if camera.name == CAMERA]
+    return sizes[0] if sizes else (64, 64)
 
 
 class _Picture(Mapping[str, NDArray[np.uint8]]):

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.errors import MissingExtraError
+from egoscale_sdk.geometry import blend_poses, make_pose, rotation_angle, rotation_from_rpy
 from egoscale_sdk.interfaces import Driver, RobotCommand, RobotState
 from egoscale_sdk.specs import JointSpec, Side
 from egoscale_sdk.testing.check import NotApplicable, Violation
 from egoscale_sdk.testing.subject import Subject
 
 Hands = dict[Side, NDArray[np.float64]]
+Wrists = dict[Side, NDArray[np.float64]]
 _SETTLE_S = 2.0
 _NEAR = 0.002
 _FREE_TURN = 2.0  # rad that stand for the range of a joint without limits
+_WRIST_M, _WRIST_RAD = 0.005, 0.03
+_WRIST_MPS, _WRIST_RADPS = 0.2, 1.0
+# Metres in the base frame and roll, pitch, yaw in the wrist's own: no two axes and no two sides alike.
+_WRIST_MOVES: dict[Side, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "left": ((-0.02, 0.03, 0.045), (0.1, -0.15, 0.2)),
+    "right": ((-0.03, -0.015, 0.06), (-0.2, 0.1, 0.15)),
+}
 
 
 class Bench:
@@ -53,6 +62,17 @@ class Bench:
             dict(self.found.wrists), {side: self.within(side, q) for side, q in self.found.hands.items()}
         )
 
+    def moved_wrists(self) -> Wrists:
+        """Return the first wrists, each moved and turned in its own way; as they were unless they are commanded."""
+        found = self.home().wrists
+        if self.spec.action.wrist != "commanded":
+            return found
+        moves = {side: (np.array(xyz), rotation_from_rpy(rpy)) for side, (xyz, rpy) in _WRIST_MOVES.items()}
+        return {
+            side: np.asarray(make_pose(wrist[:3, :3] @ moves[side][1], wrist[:3, 3] + moves[side][0]), np.float64)
+            for side, wrist in found.items()
+        }
+
     def within(self, side: Side, q: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a hand vector within its limits."""
         lower, upper = self.limits[side]
@@ -86,13 +106,17 @@ class Bench:
 
     def reach(self, goal: RobotCommand) -> RobotState:
         """Move from where it is to a goal at half speed, and stay until it is there, or for as long as is patient."""
-        start = self.read().hands
-        steps = max(2, int(np.ceil(self._duration_s(start, goal.hands) * self.rate_hz)))
+        start = self.read()
+        steps = max(2, int(np.ceil(self._duration_s(start, goal) * self.rate_hz)))
         for share in np.arange(1, steps + 1) / steps:
-            hands = {side: self.within(side, start[side] + share * (q - start[side])) for side, q in goal.hands.items()}
-            state = self.tick(RobotCommand(goal.wrists, hands))
+            hands = {side: self.within(side, q + share * (goal.hands[side] - q)) for side, q in start.hands.items()}
+            wrists = {
+                side: np.asarray(blend_poses(wrist, goal.wrists[side], share), np.float64)
+                for side, wrist in start.wrists.items()
+            }
+            state = self.tick(RobotCommand(wrists, hands))
         for _ in range(round(_SETTLE_S * self.rate_hz)):
-            if self.farthest(state.hands, goal.hands)[0] < _NEAR:
+            if self.farthest(state.hands, goal.hands)[0] < _NEAR and wrist_gap(state.wrists, goal.wrists)[0] < 0.5:
                 break
             state = self.tick(goal)
         return state
@@ -109,9 +133,30 @@ class Bench:
                 worst = (float(shares[n]), text)
         return worst
 
-    def _duration_s(self, start: Hands, goal: Hands) -> float:
-        speeds = {side: np.array([j.velocity or joint_range(j) for j in js]) for side, js in self.joints.items()}
-        return max(float((2 * np.abs(goal[side] - start[side]) / speeds[side]).max()) for side in self.joints)
+    def _duration_s(self, start: RobotState, goal: RobotCommand) -> float:
+        longest = 0.0
+        for side, joints in self.joints.items():
+            speeds = np.array([joint.velocity or joint_range(joint) for joint in joints])
+            hand_s = (2 * np.abs(goal.hands[side] - start.hands[side]) / speeds).max()
+            off_m, off_rad = _apart(start.wrists[side], goal.wrists[side])
+            longest = max(longest, float(hand_s), off_m / _WRIST_MPS, off_rad / _WRIST_RADPS)
+        return longest
+
+
+def wrist_gap(a: Mapping[Side, NDArray[np.float64]], b: Wrists) -> tuple[float, str]:
+    """Return how far the wrists are apart, as a share of 5 mm and 0.03 rad, and which one is the farthest, how far."""
+    worst = (0.0, "no wrist differs")
+    for side, wrist in b.items():
+        off_m, off_rad = _apart(a[side], wrist)
+        share = max(off_m / _WRIST_M, off_rad / _WRIST_RAD)
+        if share > worst[0]:
+            worst = (share, f"the {side} wrist is {1e3 * off_m:.1f} mm and {np.rad2deg(off_rad):.1f} deg")
+    return worst
+
+
+def _apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how far two poses are apart, in metres and in rad."""
+    return float(np.linalg.norm(a[:3, 3] - b[:3, 3])), float(rotation_angle(a[:3, :3], b[:3, :3]))
 
 
 def _limits(joints: Sequence[JointSpec]) -> NDArray[np.float64]:

@@ -106,6 +106,15 @@ class _MistrustsLimits(FakeDriver):
         super().write(command)
 
 
+class _OpensWhenStopped(FakeDriver):
+    def stop(self) -> None:
+        if self._connection is not None:
+            opened = {side: np.array(self.spec.hand(side).open_pose) for side in self.sides}
+            for _ in range(100):
+                self.write(RobotCommand(self.read().wrists, opened))
+        super().stop()
+
+
 def _driven_by(driver: Callable[[EmbodimentSpec], FakeDriver]) -> Callable[[], Subject]:
     return lambda: good(drivers={"fake/fake": lambda: driver(good_spec())})
 
@@ -129,4 +138,5 @@ MUTANTS: dict[str, Callable[[], Subject]] = {
     "DRV009": _narrow_wire,
     "DRV010": _driven_by(_KeepsOneBuffer),
     "DRV011": _driven_by(_MistrustsLimits),
+    "DRV013": _driven_by(_OpensWhenStopped),
 }
