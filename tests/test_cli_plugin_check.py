@@ -71,6 +71,14 @@ def test_json_goes_to_a_file_or_in_place_of_the_text(site):
     assert (section["subject"], section["results"][0]["status"]) == ("acme/hand@1", "passed")
 
 
+def test_a_home_that_no_shell_expanded_is_expanded(site, monkeypatch):
+    monkeypatch.setenv("HOME", str(site / "home"))
+    (site / "home").mkdir()
+    assert check("acme", "--only", "SPEC001", "--json=~/card.json")[0] == 0
+    assert json.loads((site / "home/card.json").read_text())["namespace"] == "acme"
+    assert not (site / "~").exists()
+
+
 def test_html_has_pictures():
     pytest.importorskip("matplotlib")
     assert check("acme", "--only", "SPEC001", "--html", "card.html")[0] == 0

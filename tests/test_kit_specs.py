@@ -1,6 +1,7 @@
 """The kit on specs with many more faults than the one mutant of each check, and on good ones that look odd."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,6 +235,26 @@ class TestMeaning:
         entry = good().entry.model_copy(update={"spec": "egoscale_sdk.testing:hand.toml"})
         assert judge("SPEC010", good(entry=entry)).status == "skipped"
         assert '"fake/hand@1" = "sha256:' in complaint("SPEC011", good(entry=entry))
+
+    def test_an_open_question_is_quoted_until_it_is_deleted(self, tmp_path: Path, monkeypatch: Any) -> None:
+        (tmp_path / "asking_package").mkdir()
+        file = tmp_path / "asking_package/open_questions.toml"
+        monkeypatch.syspath_prepend(str(tmp_path))
+        subject = good(entry=good().entry.model_copy(update={"spec": "asking_package:hand.toml"}))
+        file.write_text('"fake/hand" = ["right.toml: side: which is it?", "right.toml: mass_kg: how much?"]')
+        assert complaint("SPEC015", subject).endswith(
+            "asking_package:open_questions.toml asks: right.toml: side: which is it? (and 1 more)"
+        )
+        later = good(entry=subject.entry, spec=good_spec().model_copy(update={"id": "fake/hand@2"}))
+        assert judge("SPEC015", later).status == "failed"
+        for unreadable in ('"fake/hand" = "one"', '"fake/hand" = [1]', "[[", "fake/hand = []"):
+            file.write_text(unreadable)
+            assert "asking_package:open_questions.toml" in complaint("SPEC015", subject)
+        for answered in ('"fake/hand" = []', '"fake/other" = ["what?"]', ""):
+            file.write_text(answered)
+            assert judge("SPEC015", subject).status == "passed"
+        file.unlink()
+        assert judge("SPEC015", subject).status == "passed"
 
     def test_what_cannot_be_read_back_is_named(self) -> None:
         control = good_spec().control.model_copy(update={"rate_hz": float("nan")})

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,10 @@ def test_no_file_names_the_folder_that_the_urdf_lay_in(run, tmp_path):
         ("acme --urdf right.urdf --name Big", ("'Big' is not a name of an embodiment",)),
         ("egoscale --urdf right.urdf", ("namespace 'egoscale' is owned by egoscale-sdk", "choose your own")),
         ("taken --urdf right.urdf", ("namespace 'taken' is owned by their-hands 1.2.3", "pip uninstall their-hands")),
+        ("sdk --urdf right.urdf", ("egoscale-sdk is a part of the SDK", "choose your own")),
+        ("embodiments --urdf right.urdf", ("egoscale-embodiments is a part of the SDK",)),
+        ("lib --urdf right.urdf", ("the distribution egoscale-lib 1.2.3 is installed", "pip uninstall egoscale-lib")),
+        ("mod --urdf right.urdf", ("the package egoscale_mod can be imported", "site/egoscale_mod.py")),
         ("acme", ("there is no URDF", "--urdf FILE")),
         ("acme --urdf right.urdf --urdf-left left.urdf", ("--urdf is one hand alone", "--urdf-right")),
         ("acme --urdf-left left.urdf --urdf-right right.urdf --mirror", ("--mirror makes the other hand",)),
@@ -135,6 +140,8 @@ def test_no_file_names_the_folder_that_the_urdf_lay_in(run, tmp_path):
 )
 def test_a_mistake_is_one_line_and_leaves_nothing_behind(argv, words, run, tmp_path, monkeypatch):
     install(tmp_path / "site", "taken", distribution="their-hands")
+    install(tmp_path / "site", "elsewhere", distribution="egoscale-lib")
+    (tmp_path / "site/egoscale_mod.py").write_text("raise SystemExit('it was imported')")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setattr(host_module, "default_host", PluginHost)
     monkeypatch.setattr("egoscale_sdk.host.default_host", PluginHost)
@@ -156,6 +163,35 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(argv, words, run, tmp_p
     for word in words:
         assert word in err
     assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def test_a_home_that_no_shell_expanded_is_expanded(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    shutil.move(tmp_path / "right.urdf", tmp_path / "home/right.urdf")
+    assert run("acme", "--urdf=~/right.urdf", "--into=~/plugins", "-q")[0] == 0
+    assert (tmp_path / "home/plugins/egoscale-acme/pyproject.toml").is_file()
+    assert not (tmp_path / "~").exists()
+
+
+def test_questions_stay_open_in_a_file_until_they_are_answered(run, tmp_path):
+    text = (tmp_path / "right.urdf").read_text()
+    (tmp_path / "right.urdf").write_text(re.sub(r'(<limit .*?)lower="\S*" upper="\S*"', r"\1", text, count=1))
+    code, out, _ = run("acme", "--urdf", "right.urdf", "-q")
+    head, question, then = out.splitlines()
+    assert (code, head) == (0, "Please answer, before the check can pass:")
+    assert "egoscale_acme/open_questions.toml" in then
+    package = tmp_path / "egoscale-acme/egoscale_acme"
+    asked = tomllib.loads((package / "open_questions.toml").read_text())
+    assert asked == {"acme/hand": [question.strip().removeprefix("1. ")]}
+    hand = (package / "hand/right.toml").read_text()
+    assert "# QUESTION: " in hand[hand.index("\nopen_pose") : hand.index("\njoints = [")]
+    assert "open_questions.toml" in (tmp_path / "egoscale-acme/README.md").read_text()
+
+
+def test_where_nothing_is_asked_there_is_no_file_of_questions(run, tmp_path):
+    assert run("acme", "--urdf", "right.urdf")[0] == 0
+    assert not list((tmp_path / "egoscale-acme").rglob("open_questions.toml"))
 
 
 def test_an_empty_folder_is_taken(run, tmp_path):

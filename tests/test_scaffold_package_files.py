@@ -130,7 +130,7 @@ def test_guesses_stand_above_their_fields_and_in_the_readme_with_the_questions()
 
 def test_no_line_of_it_is_left_to_fill_in_and_none_names_a_place_of_this_machine(tmp_path):
     for path, text in package_files(package_of("unitree_g1_dex3", asking=True)).items():
-        assert "$" not in text, path
+        assert "$" not in text.replace('"$EGOSCALE_SDK"', ""), path
         assert not re.search(r"TODO|NotImplemented", text), path
         assert not re.search(r'(?:^|[\s"\'(=])/(?!/|dev)\w+/', text), path
         assert all(line == line.rstrip() for line in text.splitlines()), path
@@ -150,6 +150,32 @@ def test_its_code_is_clean(namespace, robot, tmp_path):
     for command in (["check", *rules], ["format", "--check", *rules]):
         done = subprocess.run([sys.executable, "-m", "ruff", *command, str(folder)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_code_is_clean_by_its_own_settings(tmp_path):
+    folder = write_package(package_of("sharpa_wave", namespace="x9_robotics_and_more"), tmp_path)
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--no-cache", "."], capture_output=True, text=True, cwd=folder
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_says_where_the_sdk_comes_from():
+    files = package_files(package_of("gripper_panda"))
+    assert 'pip install "EGOSCALE_SDK[sim]"' in files["README.md"]
+    workflow = files[".github/workflows/check.yml"]
+    assert workflow.index("EGOSCALE_SDK: git+https://") < workflow.index('pip install "$EGOSCALE_SDK"')
+    assert workflow.index('pip install "$EGOSCALE_SDK"') < workflow.index('pip install -e ".[test]"')
+
+
+@pytest.mark.parametrize(
+    ("namespace", "title"), [("acme", "Acme hand: "), ("a_b2", "A_b2 hand: "), ("x9robotics", "X9robotics hand: ")]
+)
+def test_its_title_has_the_namespace_as_it_was_typed(namespace, title):
+    package = package_of("gripper_panda", namespace=namespace)
+    assert package.title.startswith(title)
+    assert package.spec.title == package.title
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ def say(text: str, *, quiet: bool = False) -> None:
     """Print a line for people, on stderr, unless ``quiet``."""
     if not quiet:
         print(text, file=sys.stderr, flush=True)
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path as the user means it, who may write ``~`` where no shell expands it (``--into=~/plugins``)."""
+    return Path(os.path.expanduser(text))
 
 
 def emit(value: Any, *, as_json: bool, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from egoscale_sdk.cli.console import progress_bar, refuse_unwritable, render
+from egoscale_sdk.cli.console import progress_bar, refuse_unwritable, render, user_path
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,6 +50,7 @@ def check(
     from egoscale_sdk.host import default_host
     from egoscale_sdk.testing import check_plugin
 
+    json, html = (file and user_path(file) for file in (json, html))
     refuse_unwritable(json, html)
     if html is not None:
         require_extra("matplotlib", "viewer", "a picture")

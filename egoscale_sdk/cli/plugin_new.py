@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from egoscale_sdk.cli.console import emit, render
+from egoscale_sdk.cli.console import emit, render, user_path
 from egoscale_sdk.specs import Side
 
 if TYPE_CHECKING:
@@ -54,44 +54,44 @@ def new(
         json: Print JSON: folder, files, guesses, questions.
         quiet: Print questions only, no files, guesses and next commands.
     """
-    from pathlib import Path
-
     from egoscale_sdk.host import default_host
     from egoscale_sdk.scaffold.folder import check_target
     from egoscale_sdk.scaffold.names import PluginNames, check_free
-    from egoscale_sdk.scaffold.package import package_files, write_package
+    from egoscale_sdk.scaffold.package import write_package
     from egoscale_sdk.scaffold.request import Request
 
     names = PluginNames(namespace, name)
-    check_free(namespace, default_host())
-    one, left, right = (Path(path) if path else None for path in (urdf, urdf_left, urdf_right))
+    check_free(names, default_host())
+    one, left, right = (user_path(path) if path else None for path in (urdf, urdf_left, urdf_right))
     request = Request(one, left, right, side=side, mirror=mirror, license=license)
-    check_target(Path(into) / names.distribution)
+    check_target(user_path(into) / names.distribution)
     package = request.draft(names)
-    folder = write_package(package, Path(into))
-    value = {
+    folder = write_package(package, user_path(into))
+    text = _questions(package) if quiet else _report(package, folder)
+    if json or text:
+        emit(_summary(package, folder), as_json=json, text=text)
+
+
+def _summary(package: PackageDraft, folder: Path) -> dict[str, object]:
+    """What scripts read."""
+    return {
         "folder": str(folder),
-        "files": list(package_files(package)),
+        "files": list(package.files),
         "guesses": [vars(guess) for guess in package.guesses],
         "questions": list(package.questions),
     }
-    text = _questions(package.questions) if quiet else _report(package, folder)
-    if json or text:
-        emit(value, as_json=json, text=text)
 
 
 def _report(package: PackageDraft, folder: Path) -> str:
     """What was written, what was guessed, what is asked, and what to do next."""
-    from egoscale_sdk.scaffold.package import package_files
-
-    parts = [f"{folder}/", _tree(list(package_files(package)))]
+    parts = [f"{folder}/", _tree(list(package.files))]
     if package.guesses:
         parts += [
             "",
             "Guessed from geometry and names (please look at these, the unsure ones first):",
             _table(package.guesses),
         ]
-    parts += ["", _questions(package.questions) or "The file answers everything that the check asks.", ""]
+    parts += ["", _questions(package) or "The file answers everything that the check asks.", ""]
     next_steps = (
         f"pip install -e '{folder}[test]'",
         f"egoscale embodiments show {package.names.stem}",
@@ -124,8 +124,9 @@ def _table(guesses: Sequence[Guess]) -> str:
     return render(table)
 
 
-def _questions(questions: Sequence[str]) -> str:
-    if not questions:
+def _questions(package: PackageDraft) -> str:
+    if not package.questions:
         return ""
-    lines = [f"  {number}. {question}" for number, question in enumerate(questions, start=1)]
-    return "\n".join(["Please answer, before the check can pass:", *lines])
+    lines = [f"  {number}. {question}" for number, question in enumerate(package.questions, start=1)]
+    then = f"Fill in the field, then delete the question in {package.questions_path}; until then the check fails."
+    return "\n".join(["Please answer, before the check can pass:", *lines, then])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
 
 import egoscale_sdk
 from egoscale_sdk.errors import EgoscaleError, SpecError
 from egoscale_sdk.host import PluginHost
-from egoscale_sdk.host.discovery import SDK_NAMESPACE
+from egoscale_sdk.host.discovery import SDK_DISTRIBUTION, SDK_NAMESPACE
 from egoscale_sdk.ids import parse_id
 
+OWN_DISTRIBUTIONS = (SDK_DISTRIBUTION, "egoscale-embodiments")
+"""What the SDK itself is installed as; a plugin of that name would replace it."""
 FORM = "a lower-case letter, then lower-case letters, digits or underscores, 64 in all"
 
 
@@ -49,6 +53,11 @@ class PluginNames:
         """The namespace as a class is written: ``Acme``."""
         return "".join(word.capitalize() for word in self.namespace.split("_"))
 
+    @property
+    def title(self) -> str:
+        """The namespace as a sentence begins: ``Acme``."""
+        return self.namespace[0].upper() + self.namespace[1:]
+
 
 def check_word(what: str, word: str) -> None:
     """Raise `EgoscaleError` unless ``word`` can stand before or after the slash of an id."""
@@ -61,14 +70,35 @@ def check_word(what: str, word: str) -> None:
         raise EgoscaleError(f"{word!r} is not {what}", allowed=[FORM], hint="e.g. acme")
 
 
-def check_free(namespace: str, host: PluginHost) -> None:
-    """Raise `EgoscaleError` if an installed plugin owns the namespace; nothing is imported for that."""
-    claims = host.registry.claims.get(namespace, [])
+def check_free(names: PluginNames, host: PluginHost) -> None:
+    """Raise `EgoscaleError` if installing the plugin would replace anything; nothing is imported for that.
+
+    Taken are the SDK's own names, namespaces of installed plugins, installed distributions and importable packages.
+    """
+    claims = host.registry.claims.get(names.namespace, [])
     if claims:
         owner = f"{claims[0].distribution} {claims[0].version}"
-        own = namespace == SDK_NAMESPACE
+        own = names.namespace == SDK_NAMESPACE
         hint = "choose your own" if own else f"choose another, or run: pip uninstall {claims[0].distribution}"
-        raise EgoscaleError(f"the namespace {namespace!r} is owned by {owner}", hint=hint)
+        raise EgoscaleError(f"the namespace {names.namespace!r} is owned by {owner}", hint=hint)
+    if names.distribution in OWN_DISTRIBUTIONS:
+        raise EgoscaleError(f"{names.distribution} is a part of the SDK, not a plugin's name", hint="choose your own")
+    version = _installed(names.distribution)
+    if version:
+        hint = f"choose another namespace, or run: pip uninstall {names.distribution}"
+        raise EgoscaleError(f"the distribution {names.distribution} {version} is installed already", hint=hint)
+    found = find_spec(names.package)
+    if found is not None and found.origin is not None:  # a mere folder of that name has no origin
+        where = f"can be imported already, from {found.origin}"
+        raise EgoscaleError(f"the package {names.package} {where}", hint="choose another namespace")
+
+
+def _installed(distribution: str) -> str:
+    """Return the version of an installed distribution, and an empty text if it is not installed."""
+    try:
+        return metadata.version(distribution) or "of an unknown version"
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def spdx(expression: str) -> str:

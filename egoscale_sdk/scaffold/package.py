@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -16,11 +16,13 @@ from egoscale_sdk.scaffold.folder import write_folder
 from egoscale_sdk.scaffold.guess import Guess
 from egoscale_sdk.scaffold.names import PluginNames, sdk_range
 from egoscale_sdk.scaffold.notes import notes_of
+from egoscale_sdk.scaffold.questions import questions_toml
 from egoscale_sdk.scaffold.readme import guess_table, hand_rows, question_list
 from egoscale_sdk.scaffold.spec_text import embodiment_toml, hand_toml, space_toml
 from egoscale_sdk.scaffold.toml_text import comment, toml_text
 from egoscale_sdk.scaffold.urdf_text import urdf_text
 from egoscale_sdk.specs import EmbodimentSpec, HandSpec, Side, action_fingerprint
+from egoscale_sdk.testing.questions import OPEN_QUESTIONS
 
 _URDF_NOTE = "Kinematics alone, written anew; limits that count, shapes and gains are in the TOML file beside it."
 _FINGERPRINTS_NOTE = (
@@ -72,7 +74,7 @@ class PackageDraft:
         what = f"{sides[0]} hand of {joints}, on a commanded wrist"
         if len(sides) > 1:
             what = f"left and right hand of {joints} each, on commanded wrists"
-        return f"{self.names.class_name} {self.names.name}: {what}"
+        return f"{self.names.title} {self.names.name}: {what}"
 
     @property
     def guesses(self) -> tuple[Guess, ...]:
@@ -84,6 +86,16 @@ class PackageDraft:
         """What a person must answer about either hand, once."""
         return tuple(dict.fromkeys(question for draft in self.drafts for question in draft.questions))
 
+    @property
+    def questions_path(self) -> str:
+        """Where open questions stand until they are answered, as a path in the plugin's folder."""
+        return f"{self.names.package}/{OPEN_QUESTIONS}"
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Every file by its path in the plugin's folder; raises as `package_files` does."""
+        return package_files(self)
+
 
 def write_package(package: PackageDraft, into: Path) -> Path:
     """Write a plugin's folder (``egoscale-acme``) into another; returns its path.
@@ -92,7 +104,7 @@ def write_package(package: PackageDraft, into: Path) -> Path:
         EgoscaleError: the folder is there already, or cannot be written; nothing half-written is left behind.
     """
     target = into / package.names.distribution
-    write_folder(package_files(package), target)
+    write_folder(package.files, target)
     return target
 
 
@@ -118,14 +130,16 @@ def package_files(package: PackageDraft) -> dict[str, str]:
         f"{folder}/embodiment.toml": embodiment_toml(spec),
         f"{folder}/space.toml": space_toml(spec.hands[0].hand_space),
     }
+    if package.questions:
+        files[package.questions_path] = questions_toml(names.stem, package.questions)
     for hand, draft in zip(spec.hands, sorted(package.drafts, key=lambda draft: draft.hand.side), strict=True):
-        files |= _hand_files(f"{folder}/{hand.side}", hand, draft.guesses, names)
+        files |= _hand_files(f"{folder}/{hand.side}", hand, draft, names)
     return dict(sorted(files.items()))
 
 
-def _hand_files(stem: str, hand: HandSpec, guesses: Sequence[Guess], names: PluginNames) -> dict[str, str]:
+def _hand_files(stem: str, hand: HandSpec, draft: HandDraft, names: PluginNames) -> dict[str, str]:
     title = f"The {hand.side} hand of {names.stem}. What is marked as a guess was not in the file: look at it."
-    files = {f"{stem}.toml": hand_toml(hand, title=title, comments=notes_of(hand, guesses))}
+    files = {f"{stem}.toml": hand_toml(hand, title=title, comments=notes_of(hand, draft.guesses, draft.questions))}
     if hand.tree is not None:
         robot = f"{names.namespace}_{names.name}_{hand.side}"
         files[f"{stem}.urdf"] = urdf_text(hand.tree, name=robot, joints=hand.joints, note=_URDF_NOTE)
@@ -157,5 +171,5 @@ def _filled(template: str, package: PackageDraft) -> str:
         hands=hand_rows(package.drafts, f"{names.package}/{names.name}"),
         sources="\n".join(f"- {side} hand: {source}" for side, source in sorted(package.sources.items())),
         guesses=guess_table(package.guesses),
-        questions=question_list(package.questions),
+        questions=question_list(package.questions, package.questions_path),
     )

@@ -30,12 +30,13 @@ def guess_table(guesses: Sequence[Guess]) -> str:
     return "\n".join([*lines, "|---|---|---|", *rows, ""])
 
 
-def question_list(questions: Sequence[str]) -> str:
-    """Return what a person must answer before the check can pass; empty if nothing."""
+def question_list(questions: Sequence[str], file: str) -> str:
+    """Return what a person must answer before the check can pass, and in which file that is noted; empty if nothing."""
     if not questions:
         return ""
     lines = [f"{number}. {question}" for number, question in enumerate(questions, start=1)]
-    return "\n".join(["Still to be answered by a person:", "", *lines, ""])
+    then = f"Fill in the field, then delete the question in `{file}`: until then `egoscale plugin check` fails."
+    return "\n".join(["Still to be answered by a person:", "", *lines, "", then, ""])
 
 
 def _row(*cells: str) -> str:

@@ -33,6 +33,12 @@ def tables_text(name: str, tables: Sequence[Mapping[str, Any]], notes: Sequence[
     )
 
 
+def lines_text(key: str, lines: Sequence[str]) -> str:
+    """Return a key with a list of texts, one of them a line, so that a person can delete one."""
+    inside = "".join(f"  {_string(line)},\n" for line in lines)
+    return f"{_key(key)} = [\n{inside}]\n"
+
+
 def comment(text: str) -> str:
     """Return comment lines, each wrapped; control characters, which TOML forbids there, become question marks."""
     lines = [printable(line) for line in text.splitlines()]

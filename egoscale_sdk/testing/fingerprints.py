@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
-
-from egoscale_sdk.testing.check import Violation
+from egoscale_sdk.testing.beside_spec import place_beside_spec, read_beside_spec
 from egoscale_sdk.testing.subject import Subject
 
 FINGERPRINTS = "fingerprints.toml"
@@ -13,7 +10,7 @@ FINGERPRINTS = "fingerprints.toml"
 
 def place_of_fingerprints(subject: Subject) -> str:
     """Return where the fingerprint of an embodiment belongs: ``"package:fingerprints.toml"`` of its spec's package."""
-    return f"{subject.entry.spec.partition(':')[0]}:{FINGERPRINTS}"
+    return place_beside_spec(subject, FINGERPRINTS)
 
 
 def read_fingerprints(place: str) -> dict[str, str] | None:
@@ -22,10 +19,5 @@ def read_fingerprints(place: str) -> dict[str, str] | None:
     Raises:
         Violation: the file is not TOML.
     """
-    try:
-        text = resources.files(place.partition(":")[0]).joinpath(FINGERPRINTS).read_text("utf-8")
-        return {str(id): str(value) for id, value in tomllib.loads(text).items()}
-    except FileNotFoundError:
-        return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Violation(f"{place} is not valid TOML: {error}") from None
+    written = read_beside_spec(place)
+    return None if written is None else {str(id): str(value) for id, value in written.items()}

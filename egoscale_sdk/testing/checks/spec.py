@@ -17,12 +17,14 @@ from egoscale_sdk.specs import (
     action_fingerprint,
     safety_digest,
 )
+from egoscale_sdk.testing.beside_spec import place_beside_spec
 from egoscale_sdk.testing.check import NotApplicable, Violation, check
 from egoscale_sdk.testing.columns import compare_columns, without_side
 from egoscale_sdk.testing.facing import Facing, facing
 from egoscale_sdk.testing.figures import without_figure, without_source
 from egoscale_sdk.testing.fingerprints import place_of_fingerprints, read_fingerprints
 from egoscale_sdk.testing.links import above, below, check_finger, movable, parts_of, rigid_part
+from egoscale_sdk.testing.questions import OPEN_QUESTIONS, open_questions
 from egoscale_sdk.testing.subject import Subject
 from egoscale_sdk.testing.urdf_limits import Limits, urdf_limits
 
@@ -253,6 +255,17 @@ def fingers_have_bodies(subject: Subject) -> str:
         mass = "mass not stated" if hand.mass_kg is None else f"{hand.mass_kg:g} kg"
         counts.append(f"{hand.side} {len(hand.bodies)} bodies, {mass}")
     return "; ".join(counts)
+
+
+@check("SPEC015", "must", needs={"plugin"}, mend=f"fill in the field that it names, then delete it in {OPEN_QUESTIONS}")
+def no_question_is_open(subject: Subject) -> str:
+    """Every question that a tool left to a person is answered."""
+    questions = open_questions(subject)
+    if questions:
+        place = place_beside_spec(subject, OPEN_QUESTIONS)
+        more = f" (and {len(questions) - 1} more)" if len(questions) > 1 else ""
+        raise Violation(f"{place} asks: {questions[0]}{more}")
+    return "none is open"
 
 
 def _limbs(spec: EmbodimentSpec) -> Iterator[HandSpec | ArmSpec]:

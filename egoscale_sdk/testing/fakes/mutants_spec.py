@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from egoscale_sdk.specs import HandSpaceSpec, HandSpec, PoseSpec
-from egoscale_sdk.testing.fakes.good import good_spec, with_hands, with_spec
+from egoscale_sdk.testing.fakes.good import good, good_spec, with_hands, with_spec
 from egoscale_sdk.testing.subject import Subject
 
 
@@ -68,6 +68,11 @@ def _wire_without_a_joint() -> Subject:
     return with_spec(wires=(first.model_copy(update={"joints": first.joints[1:]}), *others))
 
 
+def _unanswered_question() -> Subject:
+    """An embodiment about which the fakes' open_questions.toml asks something."""
+    return good(spec=good_spec().model_copy(update={"id": "fake/unanswered@1"}), entry=good().entry)
+
+
 MUTANTS: dict[str, Callable[[], Subject]] = {
     "SPEC001": _another_id,
     "SPEC002": _open_pose_beyond_limits,
@@ -79,4 +84,5 @@ MUTANTS: dict[str, Callable[[], Subject]] = {
     "SPEC009": _unreadable_name,
     "SPEC010": _other_meaning,
     "SPEC012": _wire_without_a_joint,
+    "SPEC015": _unanswered_question,
 }
