@@ -66,6 +66,11 @@ WRONG_POSES = {
     "two joints exchanged": (Changed(exchanged("left_thumb_mcp", "left_thumb_ip")), "left_thumb_proximal"),
     "the same joint of both hands exchanged": (Changed(exchanged("left_index_mcp", "right_index_mcp")), "left_index"),
     "single precision inside": (Changed(lambda q: q.float(), lambda poses: poses.double()), "mm"),
+    "joints clamped": (Changed(SpecEmbodiment(SPEC).clamp), "with every joint beyond its limits"),
+    "tenths of a millimetre lost in single precision": (
+        Changed(after=lambda poses: (poses * 1e5).round() / 1e5 if poses.dtype == torch.float32 else poses),
+        "mm",
+    ),
     "millimetres": (Changed(after=in_millimetres), "left_shoulder"),
     "not a number": (Changed(after=without_a_number), "right_"),
     "a mount forgotten": (
@@ -94,6 +99,13 @@ class Remembering(SpecEmbodiment):
         poses = super().forward_kinematics(q)
         self.last, mixed = poses, poses if self.last is None else (poses + self.last) / 2
         return mixed
+
+
+def test_a_batch_that_is_wrong_from_some_size_on_is_seen():
+    def first_hundred(poses):
+        return poses if poses.dim() < 4 else torch.cat([poses[:100], poses[:1].expand(poses.shape)[100:]])
+
+    assert "element 1" in detail("KIN005", good(embodiment=Changed(after=first_hundred)))
 
 
 def test_a_body_that_remembers_is_seen():
@@ -127,6 +139,7 @@ def test_forward_kinematics_without_gradients_is_let_be():
         lambda body, q: torch.maximum(torch.minimum(q, body.limits(q)[0]), body.limits(q)[1]),
         lambda body, q: 0.9 * SpecEmbodiment.clamp(body, q),
         lambda body, q: q,
+        lambda body, q: q.copy_(SpecEmbodiment.clamp(body, q)),
     ],
 )
 def test_a_wrong_clamp_is_seen(clamp):
@@ -140,6 +153,40 @@ def test_wrists_of_the_wrong_side_are_seen():
             return super().wrist_poses(q).flip(-3)
 
     assert "left wrist" in detail("KIN012", good(embodiment=Reversed(SPEC)))
+
+
+def rows_only(q):
+    if q.dim() != 2:
+        raise RuntimeError("rows, please")
+    return q
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (lambda q: q.reshape(-1, q.shape[-1]), lambda poses: poses, "of shape (1, 2, 4, 4)"),
+        (lambda q: q.double(), lambda poses: poses, "gives torch.float64"),
+        (rows_only, lambda poses: poses, "raises RuntimeError: rows"),
+        (lambda q: q, lambda poses: poses.flip(0) if poses.dim() == 5 else poses, "batch of shape (2, 3)"),
+    ],
+    ids=["one dimension of a batch", "single precision", "rows only", "two dimensions mixed up"],
+)
+def test_wrists_of_some_batches_only_are_seen(before, after, words):
+    class Wrists(SpecEmbodiment):
+        def wrist_poses(self, q):
+            return after(super().wrist_poses(before(q)))
+
+    assert words in detail("KIN012", good(embodiment=Wrists(SPEC)))
+
+
+def test_a_neutral_pose_that_is_shared_is_seen():
+    class Sharing(SpecEmbodiment):
+        kept = {}
+
+        def neutral(self, like):
+            return self.kept.setdefault(like.dtype, super().neutral(like))
+
+    assert "the tensor that it keeps" in detail("KIN011", good(embodiment=Sharing(SPEC)))
 
 
 @pytest.mark.parametrize("index", range(8))
@@ -215,12 +262,30 @@ def changes_its_argument(self, values, mask, trajectory, state, state_valid):
         ("ACT002", relative_hands, "left_hand.thumb_yaw"),
         ("ACT006", lost_mask, "mask"),
         ("ACT007", hands_masked_with_their_reference, "left_hand.thumb_yaw"),
-        ("ACT009", changes_its_argument, ""),
+        ("ACT009", changes_its_argument, "encode changes the rows"),
     ],
 )
 def test_wrong_chunks_are_seen(id, change, where):
     space = type("Wrong", (Otherwise,), {"change": change})
     assert where in detail(id, good(action_space=space(good().layout)))
+
+
+def test_a_space_that_tidies_up_its_arguments_is_seen():
+    class Tidying(WristHandSpace):
+        def encode(self, trajectory, valid, state, state_valid):
+            chunk = super().encode(trajectory, valid, state, state_valid)
+            state[~self.column_mask(state_valid)] = 0
+            return chunk
+
+    class Clipping(WristHandSpace):
+        def decode(self, chunk, state):
+            rows = super().decode(chunk, state)
+            chunk[..., 18:] = np.clip(chunk[..., 18:], -3, 3)
+            return rows
+
+    assert "encode changes the state" in detail("ACT009", good(action_space=Tidying(good().layout)))
+    assert "decode changes the chunk" in detail("ACT009", good(action_space=Clipping(good().layout)))
+    assert run_check(CHECKS["ACT002"], good(action_space=Tidying(good().layout))).status == "passed"
 
 
 def test_decoding_without_orthonormalising_is_seen():

@@ -42,14 +42,18 @@ def record(site: Path, package: str, *files: str) -> None:
 class TestImport:
     @pytest.mark.parametrize(
         ("code", "heavy"),
-        [("import numpy, simplejpeg", "simplejpeg"), ("from egoscale_sdk.cli import plugin", "tyro")],
-        ids=["its own", "by way of the SDK"],
+        [
+            ("import numpy, simplejpeg" + HAND, "simplejpeg"),
+            ("from egoscale_sdk.cli import plugin" + HAND, "tyro"),
+            (HAND.replace("    return", "    import simplejpeg; return"), "simplejpeg"),
+        ],
+        ids=["its own", "by way of the SDK", "in a hook"],
     )
     def test_a_heavy_import_is_named(self, site: Path, code: str, heavy: str) -> None:
-        install(site, "acme", code + HAND)
+        install(site, "acme", code)
         result = judge("PLG002")
         assert result.status == "failed"
-        assert "egoscale_acme.plugin also imports" in result.detail
+        assert "importing egoscale_acme.plugin and calling its hooks also imports" in result.detail
         assert heavy in result.detail
 
     def test_the_standard_library_and_its_own_package_are_free(self, site: Path) -> None:
@@ -59,12 +63,31 @@ class TestImport:
     def test_a_module_that_only_imports_here_is_found(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         install(site, "acme", "import only_in_this_process" + HAND)
         monkeypatch.setitem(sys.modules, "only_in_this_process", sys)
-        result = judge("PLG002")
-        assert "cannot be imported in a fresh Python" in result.detail
-        assert "ModuleNotFoundError" in result.detail
+        results = {id: judge(id) for id in CHECKS if id.startswith("PLG")}
+        assert [id for id, result in results.items() if (result.status, result.level) == ("failed", "must")] == [
+            "PLG001"
+        ]
+        assert "not in a fresh Python: stage import: ModuleNotFoundError" in results["PLG001"].detail
 
-    def test_what_is_printed_at_import_is_quoted(self, site: Path) -> None:
-        install(site, "acme", "print('Acme SDK, all rights reserved')" + HAND)
+    def test_a_hook_that_ends_python_there_is_found(self, site: Path) -> None:
+        ends = "    import os, sys; 'pytest' in sys.modules or os._exit(7); return"
+        install(site, "acme", HAND.replace("    return", ends))
+        assert "ends Python with exit code 7" in judge("PLG001").detail
+        assert judge("PLG006").status == "skipped"
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "print('Acme SDK, all rights reserved')" + HAND,
+            "import atexit, sys; 'pytest' in sys.modules or atexit.register(print, 'Acme SDK, all rights reserved')"
+            + HAND,
+            HAND.replace("    return", "    import os; os.write(1, b'Acme SDK, all rights reserved'); return"),
+            HAND.replace("    return", "    import os; os.system('echo Acme SDK, all rights reserved'); return"),
+        ],
+        ids=["at import", "at exit", "past sys.stdout", "by a child"],
+    )
+    def test_what_is_printed_is_quoted(self, site: Path, code: str) -> None:
+        install(site, "acme", code)
         assert "Acme SDK, all rights" in judge("PLG006").detail
 
 
@@ -93,6 +116,12 @@ class TestFactories:
         assert result.status == "failed"
         assert "drivers: acme" in result.detail
         assert words in result.detail
+
+    def test_a_check_of_its_own_counts_as_well(self, site: Path) -> None:
+        entry = "CheckEntry(id='acme/grip@1', title='It grips', factory='{package}.checks:grips')"
+        install(site, "acme", HAND + f"\n@hookimpl\ndef egoscale_conformance_checks(): return [{entry}]\n")
+        result = judge("PLG003")
+        assert (result.status, "conformance check acme/grip@1" in result.detail) == ("failed", True)
 
 
 class TestFiles:
@@ -141,4 +170,9 @@ def test_a_broken_plugin_fails_one_check_and_skips_the_others(site: Path) -> Non
     install(site, "acme", "1 / 0")
     results = {id: judge(id) for id in CHECKS if id.startswith("PLG")}
     assert "stage import: ZeroDivisionError" in results["PLG001"].detail
-    assert results["PLG003"].status == results["PLG004"].status == results["PLG006"].status == "skipped"
+    assert {id for id, result in results.items() if result.status == "skipped"} == {
+        "PLG002",
+        "PLG003",
+        "PLG004",
+        "PLG006",
+    }

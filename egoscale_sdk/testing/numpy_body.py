@@ -23,7 +23,8 @@ Key = tuple[Side, str, int]
 A whole robot's URDF may stand for an arm: its links that other joints move, fingers among them, are not the arm's own.
 """
 
-CONFIGURATIONS = 64
+CONFIGURATIONS, BEYOND = 64, 8
+BEYOND_SHARE = 0.3  # of its range, by which a joint is beyond its limits
 
 
 class NumpyBody:
@@ -112,17 +113,23 @@ class Judged:
     Attributes:
         q: Joint vectors within the limits, ``(N, J)``: all lower limits, all upper limits, then random ones.
         poses: The poses of the body's frames by numpy, ``(N, F, 4, 4)``.
+        beyond: Joint vectors every joint of which is beyond one of its limits, ``(M, J)``.
+        beyond_poses: As ``poses``, for ``beyond``.
     """
 
     q: Array
     poses: Array
+    beyond: Array
+    beyond_poses: Array
 
 
 @lru_cache(maxsize=4)
 def judged(subject: Subject) -> Judged:
     """Compute the poses of a subject's frames at `CONFIGURATIONS` configurations, once for all checks."""
     q = configurations(subject.spec.joints, CONFIGURATIONS)
-    return Judged(q, frame_poses(subject, q))
+    corners = np.random.default_rng(4).random((BEYOND, q.shape[-1])) < 0.5
+    beyond = np.where(corners, q[0] - BEYOND_SHARE * (q[1] - q[0]), q[1] + BEYOND_SHARE * (q[1] - q[0]))
+    return Judged(q, frame_poses(subject, q), beyond, frame_poses(subject, beyond))
 
 
 def frame_poses(subject: Subject, q: Array) -> Array:

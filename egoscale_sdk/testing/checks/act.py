@@ -52,8 +52,8 @@ def chunks_follow_their_definition(subject: Subject) -> str:
 def decoding_undoes_encoding(subject: Subject) -> str:
     """Decoding a chunk gives back the rows that it was made of."""
     drawn = motion(subject)
-    rows = subject.action_space.decode(drawn.chunk(), drawn.state)
-    again = subject.action_space.decode(np.asarray(_encode(subject, drawn).values), drawn.state)
+    rows = _decode(subject, drawn.chunk(), drawn.state)
+    again = _decode(subject, np.asarray(_encode(subject, drawn).values), drawn.state)
     _same(drawn, again, drawn.rows, "encoded and decoded")
     return f"within {_same(drawn, rows, drawn.rows, 'decoded'):.0e}"
 
@@ -66,7 +66,7 @@ def the_world_may_move(subject: Subject) -> str:
     for T in motions:
         there = here.moved(T)
         off = max(off, _same(here, _encode(subject, there).values, values, "encoded in a moved world"))
-        _same(here, subject.action_space.decode(values, there.state), there.rows, "decoded in a moved world")
+        _same(here, _decode(subject, values, there.state), there.rows, "decoded in a moved world")
     return f"within {off:.0e} for {len(motions)} motions"
 
 
@@ -78,7 +78,7 @@ def standing_still_is_the_identity(subject: Subject) -> str:
     for block in drawn.wrist_blocks().values():
         still[..., block] = drawn.state[:, None, block]
     values = _encode(subject, replace(drawn, rows=still)).values
-    held = subject.action_space.decode(np.zeros_like(still), drawn.state)
+    held = _decode(subject, np.zeros_like(still), drawn.state)
     for group, block in drawn.wrist_blocks().items():
         found = np.abs(values[..., block] - IDENTITY).max()
         if not found <= CLOSE:
@@ -134,15 +134,15 @@ def decoding_mends_rotations_and_clips_nothing(subject: Subject) -> str:
     for block in drawn.wrist_blocks().values():
         scaled[..., block.start + 3 : block.stop] *= rng.uniform(0.3, 4.0, (*chunk.shape[:-1], 1))
         noisy[..., block.start + 3 : block.stop] += rng.normal(0, 0.1, (*chunk.shape[:-1], 6))
-    _same(drawn, subject.action_space.decode(scaled, drawn.state), drawn.rows, "decoded from a scaled rot6d")
-    rows = subject.action_space.decode(noisy, drawn.state)
+    _same(drawn, _decode(subject, scaled, drawn.state), drawn.rows, "decoded from a scaled rot6d")
+    rows = _decode(subject, noisy, drawn.state)
     for group, block in drawn.wrist_blocks().items():
         R = pose(np.asarray(rows[..., block], np.float64))[..., :3, :3]
         worst = np.abs(R @ np.swapaxes(R, -1, -2) - np.eye(3)).max()
         if not worst <= CLOSE:
             raise Violation(f"{group} is decoded from a noisy rot6d to rows that are {worst:.3g} from a rotation's")
     far = _far(drawn)
-    _same(drawn, subject.action_space.decode(far.chunk(), drawn.state), far.rows, "decoded from far away")
+    _same(drawn, _decode(subject, far.chunk(), drawn.state), far.rows, "decoded from far away")
     return "rot6d scaled by 0.3 to 4 and with noise of 0.1; targets of 10 m and 10 rad"
 
 
@@ -150,7 +150,7 @@ def decoding_mends_rotations_and_clips_nothing(subject: Subject) -> str:
 def any_batch_and_either_precision(subject: Subject) -> str:
     """Leading dimensions, an empty batch and float32 change no chunk, and no argument is changed."""
     drawn = motion(subject)
-    whole, before = _encode(subject, drawn).values, drawn.rows.copy()
+    whole = _encode(subject, drawn).values
     for shape in ((2, 2), (1, 4)):
         chunk = _encode(subject, drawn.each(partial(_reshaped, shape)))
         if chunk.values.shape != (*shape, *whole.shape[1:]):
@@ -159,19 +159,45 @@ def any_batch_and_either_precision(subject: Subject) -> str:
     for index in range(len(whole)):
         alone = drawn.each(itemgetter(index))
         _same(drawn, _encode(subject, alone).values, whole[index], "encoded alone")
-        _same(drawn, subject.action_space.decode(whole[index], alone.state), alone.rows, "decoded alone")
+        _same(drawn, _decode(subject, whole[index], alone.state), alone.rows, "decoded alone")
     empty = _encode(subject, drawn.each(itemgetter(slice(0))))
     if empty.values.shape != (0, *whole.shape[1:]):
         raise Violation(f"no rows give a chunk of shape {empty.values.shape}")
     single = replace(drawn, rows=drawn.rows.astype(np.float32), state=drawn.state.astype(np.float32))
     off = _same(drawn, _encode(subject, single).values, whole, "encoded from float32")
-    if not np.array_equal(drawn.rows, before):
-        raise Violation("encode changes the rows that it is given")
+    _leaves_arguments(subject, drawn)
     return f"float32 within {off:.0e}"
 
 
 def _encode(subject: Subject, part: Motion) -> Chunk:
-    return subject.action_space.encode(part.rows, part.valid, part.state, part.state_valid)
+    """Encode copies: a space that writes into its arguments must not spoil what other checks use."""
+    return subject.action_space.encode(*(np.array(values) for values in _arguments(part).values()))
+
+
+def _decode(subject: Subject, chunk: NDArray[np.floating], state: NDArray[np.floating]) -> NDArray[np.floating]:
+    return subject.action_space.decode(np.array(chunk), np.array(state))
+
+
+def _arguments(part: Motion) -> dict[str, NDArray[Any]]:
+    return {"rows": part.rows, "valid": part.valid, "state": part.state, "state_valid": part.state_valid}
+
+
+def _leaves_arguments(subject: Subject, drawn: Motion) -> None:
+    """Refuse a space that writes into what it is given, NaN under masks and targets beyond every limit among it."""
+    valid = np.random.default_rng(11).random(drawn.valid.shape) < 0.6
+    far = _far(drawn)
+    rows = np.where(far.columns(valid), far.rows, np.nan)
+    state = np.where(far.columns(valid[:, 0]), far.state, np.nan)
+    masked = Motion(far.layout, rows, state, valid, valid[:, 0])
+    for part in (drawn, far, masked):
+        chunk = part.chunk() if part is not masked else np.where(far.columns(valid), far.chunk(), 0)
+        for name, given in {"encode": _arguments(part), "decode": {"chunk": chunk, "state": part.state}}.items():
+            copies = {argument: np.array(values) for argument, values in given.items()}
+            with np.errstate(all="ignore"):
+                getattr(subject.action_space, name)(*copies.values())
+            for argument, values in given.items():
+                if not np.array_equal(copies[argument], values, equal_nan=True):
+                    raise Violation(f"{name} changes the {argument} that it is given")
 
 
 def _same(drawn: Motion, found: NDArray[np.floating], expected: NDArray[np.floating], how: str) -> float:

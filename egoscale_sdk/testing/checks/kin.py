@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from egoscale_sdk.testing.mirror import Mirror
 from egoscale_sdk.testing.numpy_body import Array, NumpyBody, configurations, frame_poses, judged
 from egoscale_sdk.testing.subject import Subject
 
-EXACT_M, ROUNDED_M = 1e-9, 2e-5  # of metres and of entries of a rotation: in float64, in float32
+EXACT_M, ROUNDED_M = 1e-9, 4e-6  # of metres and of entries of a rotation: in float64, in float32
 STEP = 1e-5  # of finite differences, rad or m
+MANY = 1000  # configurations in one batch, as when a data set is read
 NUDGE = {"rad": 0.05, "m": 0.002}
 FAR = 1e4
 HAND_REACH_M = (0.01, 1.0)
@@ -63,21 +64,18 @@ def fk_agrees(subject: Subject) -> str:
     _same_poses(subject, found, truth, EXACT_M)
     rounded = _forward(subject, judged(subject).q, torch.float32)
     _same_poses(subject, rounded, truth, ROUNDED_M)
+    beyond = _forward(subject, judged(subject).beyond)
+    _same_poses(subject, beyond, judged(subject).beyond_poses, EXACT_M, "with every joint beyond its limits")
     exact, single = (np.abs(poses - truth).max(initial=0) for poses in (found, rounded))
     count = f"{len(truth)} configurations of {truth.shape[1]} frames"
-    return f"within {exact:.0e} m in float64 and {single:.0e} m in float32 at {count}"
+    return f"within {exact:.0e} m in float64 and {single:.0e} m in float32 at {count}, and beyond limits"
 
 
 @check("KIN004", "must", needs=FK, mend="compute in the dtype of q and return (*b, F, 4, 4)")
 def fk_keeps_dtype_and_shape(subject: Subject) -> str:
     """Forward kinematics keeps the dtype and the leading dimensions of the joint vector."""
     joints, frames = len(subject.spec.joints), len(subject.embodiment.frames)
-    for dtype in (torch.float32, torch.float64):
-        for batch in ((), (3,), (2, 3), (0,), (2, 0)):
-            poses = subject.embodiment.forward_kinematics(torch.zeros(*batch, joints, dtype=dtype))
-            if poses.dtype != dtype or poses.shape != (*batch, frames, 4, 4):
-                got = f"{poses.dtype} of shape {tuple(poses.shape)}"
-                raise Violation(f"q {dtype} of shape {(*batch, joints)} gives {got}, not {(*batch, frames, 4, 4)}")
+    _keeps_dtype_and_shape(subject.embodiment.forward_kinematics, joints, frames)
     return f"(*b, {joints}) to (*b, {frames}, 4, 4) in float32 and float64"
 
 
@@ -92,8 +90,12 @@ def batches_agree(subject: Subject) -> str:
         raise Violation(
             f"element {worst.argmax()} of a batch of {len(q)} differs by {worst.max():.3g} (m, or 1) from itself alone"
         )
-
-    return f"{len(q)} configurations in a batch (2, 3) and one by one"
+    many = _forward(subject, np.resize(q, (MANY, q.shape[-1]))).reshape(MANY, -1)
+    off = np.nan_to_num(np.abs(many - np.resize(alone, many.shape)), nan=np.inf).max(axis=-1, initial=0)
+    if not (off <= EXACT_M).all():
+        at = int((off > EXACT_M).argmax())
+        raise Violation(f"element {at} of a batch of {MANY} differs by {off[at]:.3g} (m, or 1) from itself alone")
+    return f"{len(q)} configurations in a batch (2, 3), one by one, and repeated in a batch of {MANY}"
 
 
 @check("KIN006", "must", needs=FK, mend="raise ValueError unless q.shape[-1] is the number of joints")
@@ -179,13 +181,16 @@ def clamp_lands_inside(subject: Subject) -> str:
     within = torch.from_numpy(configurations(joints, 16))
     for dtype in (torch.float32, torch.float64):
         for values in (sign * FAR * torch.ones(len(joints), dtype=dtype) for sign in (-1, 1)):
-            clamped = body.clamp(values)
+            given = values.clone()
+            clamped = body.clamp(given)
+            if not torch.equal(given, values):
+                raise Violation(f"clamp changes the joint vector that it is given, in {dtype}")
             _inside(joints, clamped)
             if (clamped.double() - within[0 if values[0] < 0 else 1])[_limited(joints)].abs().max() > 1e-5:
                 raise Violation(f"clamping {values[0]:g} in {dtype} does not end at the limits")
         inner = (0.98 * within + 0.02 * within.mean(0)).to(dtype)
         for before in (inner, body.clamp(FAR * inner)):
-            changed = body.clamp(before) != before
+            changed = body.clamp(before.clone()) != before
             if changed.any():
                 joint = joints[int(changed.nonzero()[0, 1])]
                 raise Violation(f"clamping changes joint {joint.name!r}, which is inside its limits, in {dtype}")
@@ -213,11 +218,20 @@ def neutral_is_open(subject: Subject) -> str:
             joint = subject.spec.joints[int(off.argmax())]
             value = float(found[int(off.argmax())])
             raise Violation(f"neutral has joint {joint.name!r} at {value:.6g} {joint.unit}, {off.max():.3g} off")
+        before = found.clone()
+        found += 1  # by a caller, who may
+        again = subject.embodiment.neutral(torch.zeros(0, dtype=dtype)).clone()
+        found.copy_(before)
+        if not torch.equal(again, before):
+            raise Violation("neutral gives a caller the tensor that it keeps: one who changes it changes everybody's")
     return f"joints: {len(subject.spec.joints)}"
 
 
 @check(
-    "KIN012", "must", needs={"wrist_from_arms"}, mend="return tip of the arm . T_tip_root . T_root_wrist, left first"
+    "KIN012",
+    "must",
+    needs={"wrist_from_arms"},
+    mend="return tip of the arm . T_tip_root . T_root_wrist, left first, as (*b, sides, 4, 4)",
 )
 def wrists_hang_on_arms(subject: Subject) -> str:
     """A wrist pose is the arm's tip times the hand's mount times the hand's canonical wrist frame."""
@@ -230,6 +244,10 @@ def wrists_hang_on_arms(subject: Subject) -> str:
     if not (off <= EXACT_M).all():
         side = subject.spec.hands[int(off.argmax())].side
         raise Violation(f"the {side} wrist is up to {off.max():.3g} (m, or 1 in its rotation) off")
+    _keeps_dtype_and_shape(subject.embodiment.wrist_poses, q.shape[-1], len(subject.spec.hands))
+    boxed = subject.embodiment.wrist_poses(torch.from_numpy(q[:6].reshape(2, 3, -1))).numpy()
+    if not np.abs(boxed.reshape(found[:6].shape) - found[:6]).max() <= EXACT_M:
+        raise Violation("wrist_poses of a batch of shape (2, 3) differ from those of the same vectors in one row")
     return f"within {off.max():.0e} at {len(q)} configurations"
 
 
@@ -279,7 +297,21 @@ def _forward(subject: Subject, q: Array, dtype: torch.dtype = torch.float64) -> 
     return poses
 
 
-def _same_poses(subject: Subject, found: Array, truth: Array, tolerance: float) -> None:
+def _keeps_dtype_and_shape(poses: Callable[[Tensor], Tensor], joints: int, count: int) -> None:
+    """Refuse a function from ``q (*b, J)`` to anything else than ``(*b, count, 4, 4)`` of the same dtype."""
+    for dtype in (torch.float32, torch.float64):
+        for batch in ((), (3,), (2, 3), (0,), (2, 0)):
+            asked = f"q {dtype} of shape {(*batch, joints)}"
+            try:
+                found = poses(torch.zeros(*batch, joints, dtype=dtype))
+            except Exception as error:
+                raise Violation(f"{asked} raises {type(error).__name__}: {error}") from error
+            if found.dtype != dtype or found.shape != (*batch, count, 4, 4):
+                got = f"{found.dtype} of shape {tuple(found.shape)}"
+                raise Violation(f"{asked} gives {got}, not {(*batch, count, 4, 4)}")
+
+
+def _same_poses(subject: Subject, found: Array, truth: Array, tolerance: float, at_place: str = "") -> None:
     """Refuse poses ``(N, F, 4, 4)`` that differ, and say of the first frame that does by how much."""
     if found.shape != truth.shape:
         raise Violation(f"{len(truth)} joint vectors give poses of shape {found.shape}, not {truth.shape}")
@@ -293,10 +325,11 @@ def _same_poses(subject: Subject, found: Array, truth: Array, tolerance: float) 
     distance = float(np.linalg.norm(found[at, index, :3, 3] - truth[at, index, :3, 3]))
     chord = np.linalg.norm(found[at, index, :3, :3] - truth[at, index, :3, :3])
     turn = float(np.rad2deg(2 * np.arcsin(np.clip(chord / np.sqrt(8), 0, 1))))
-    where = {0: "with all joints at their lower limits", 1: "with all joints at their upper limits"}
+    corners = {0: "with all joints at their lower limits", 1: "with all joints at their upper limits"}
+    where = at_place or corners.get(at, f"at configuration {at}")
     raise Violation(
         f"link {frame.name!r} ({frame.side}) is {1e3 * distance:.3g} mm and {turn:.3g} deg off "
-        f"{where.get(at, f'at configuration {at}')}; {int(wrong.sum())} of {len(wrong)} frames are off"
+        f"{where}; {int(wrong.sum())} of {len(wrong)} frames are off"
     )
 
 

@@ -9,7 +9,7 @@ from importlib import resources
 
 from packaging.utils import canonicalize_name
 
-from egoscale_sdk.errors import MissingExtraError
+from egoscale_sdk.errors import EgoscaleError, MissingExtraError
 from egoscale_sdk.host.discovery import SDK_DISTRIBUTION
 from egoscale_sdk.host.factories import import_factory
 from egoscale_sdk.host.loading import LoadedPlugin, PluginFailure, explain, load_plugin
@@ -26,19 +26,26 @@ CONTRIBUTIONS = ("embodiments", "retargeters", "sensors", "action_spaces", "impo
 def it_loads(subject: Subject) -> str:
     """The plugin loads through every stage."""
     plugin = subject.plugin
+    if isinstance(subject.source.plugin, str) and (problem := fresh_import(subject.source).problem):
+        raise Violation(f"it loads here, but not in a fresh Python: {problem}")
     counts = {kind: len(getattr(plugin, kind)) for kind in CONTRIBUTIONS}
     brought = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
     return f"{len(plugin.hooks)} hooks: {brought or 'no entries'}"
 
 
-@check("PLG002", "must", mend="import it in the module of the factory that needs it, not in the plugin module")
-def importing_is_light(subject: Subject) -> str:
-    """Importing the plugin module imports nothing heavy: its own package, the standard library, what the host needs."""
+@check(
+    "PLG002",
+    "must",
+    needs={"plugin"},
+    mend="import it in the module of the factory that needs it, not in the plugin module or in a hook",
+)
+def loading_is_light(subject: Subject) -> str:
+    """Loading the plugin imports nothing heavy: its own package, the standard library, what the host needs."""
     module, seen = _fresh(subject)
     foreign = seen.foreign(own=module.partition(".")[0])
     if foreign:
         more = f" and {len(foreign) - 6} more" if len(foreign) > 6 else ""
-        raise Violation(f"importing {module} also imports {', '.join(foreign[:6])}{more}")
+        raise Violation(f"importing {module} and calling its hooks also imports {', '.join(foreign[:6])}{more}")
     return f"{len(seen.modules)} modules, none from elsewhere"
 
 
@@ -46,7 +53,7 @@ def importing_is_light(subject: Subject) -> str:
 def factories_exist(subject: Subject) -> str:
     """Every factory that it names can be imported and called."""
     total, absent = 0, []
-    for label, factory in _factories(subject.plugin):
+    for label, factory in _factories(subject):
         total += 1
         try:
             made = import_factory(factory)
@@ -101,6 +108,7 @@ def the_sdk_is_bounded(subject: Subject) -> str:
 )
 def hooks_are_pure(subject: Subject) -> str:
     """Its hooks say the same whenever they are called, and print nothing; nor does importing it."""
+    text = _fresh(subject)[1].printed if isinstance(subject.source.plugin, str) else ""
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(printed):
         first, second = _load(subject), _load(subject)
@@ -108,9 +116,7 @@ def hooks_are_pure(subject: Subject) -> str:
         before, after = getattr(first, kind), getattr(second, kind)
         if before != after:
             raise Violation(f"egoscale_{kind} returned {_ids(before)} at first, then {_ids(after)}")
-    text = printed.getvalue()
-    if isinstance(subject.source.plugin, str):
-        text += _fresh(subject)[1].printed
+    text += printed.getvalue()
     if text.strip():
         raise Violation(f"loading it prints {' '.join(text.split())[:80]!r}")
     return f"{len(first.hooks)} hooks, loaded twice"
@@ -120,8 +126,10 @@ def _fresh(subject: Subject) -> tuple[str, FreshImport]:
     plugin = subject.source.plugin
     if not isinstance(plugin, str):
         raise NotApplicable("the plugin is an object that was given in code")
-    module = plugin.partition(":")[0]
-    return module, fresh_import(module)
+    seen = fresh_import(subject.source)
+    if seen.problem:
+        raise NotApplicable("it does not load in a fresh Python, which PLG001 says")
+    return plugin.partition(":")[0], seen
 
 
 def _load(subject: Subject) -> LoadedPlugin:
@@ -131,10 +139,17 @@ def _load(subject: Subject) -> LoadedPlugin:
     return result
 
 
-def _factories(plugin: LoadedPlugin) -> Iterator[tuple[str, str]]:
+def _factories(subject: Subject) -> Iterator[tuple[str, str]]:
     for kind in CONTRIBUTIONS:
-        for entry in getattr(plugin, kind):
+        for entry in getattr(subject.plugin, kind):
             yield f"{kind}: {getattr(entry, 'id', None) or entry.name}", entry.factory
+    for embodiment in subject.plugin.embodiments:
+        try:
+            checks = subject.host.conformance_checks(subject.host.spec(embodiment.id))
+        except EgoscaleError:  # SPEC001 says why the spec does not load, the kit itself why its checks cannot be had
+            continue
+        for item in checks:
+            yield f"conformance check {item.id}", item.factory
 
 
 def _files_of(spec: str) -> Iterator[str]:
