@@ -68,7 +68,7 @@ def refused(draft, text, message):
         ),
         (limit_of("fa_j1", HAND, '<limit lower="-inf" upper="1"/>'), "joint 'fa_j1': limit: lower must be a finite"),
         (limit_of("fa_j1", HAND, '<limit lower="one" upper="1"/>'), "joint 'fa_j1': limit: lower must be a finite"),
-        (limit_of("fa_j1", HAND, '<limit lower="2" upper="1"/>'), "hand.urdf: joint 'fa_j1' needs lower <= upper"),
+        (limit_of("fa_j1", HAND, '<limit lower="2" upper="1"/>'), "'fa_j1': limit: lower, 2, is greater than upper, 1"),
         (limit_of("fa_j1", HAND, '<limit lower="0" upper="90"/>'), "looks like degrees"),
         (limit_of("fa_j1", HAND, '<limit lower="0" upper="1" velocity="-1"/>'), "'fa_j1': velocity_rad_s"),
         (HAND.replace('<axis xyz="0 1 0"/>', '<axis xyz="0 1e300 0"/>', 1), "axis is absurdly long"),
@@ -227,14 +227,27 @@ def test_a_damaged_mesh_is_as_good_as_none(tmp_path, data):
 
 def test_a_missing_limit_is_a_question_and_a_stand_in(draft):
     found = draft(limit_of("fa_j1", HAND, ""))
-    assert found.questions == (
-        "hand.urdf: joint 'fa_j1': limit: lower and upper are missing; between which does it move? "
-        "(0..1.571 rad stands in until the file says it)",
+    asked = (
+        "hand/right.toml: joints: lower_rad and upper_rad of {} are {} in hand.urdf; between which does {} move? "
+        "(0..1.571 rad stands in; native_lower and native_upper of the wires in embodiment.toml go with them)"
     )
+    assert found.questions == (asked.format("'fa_j1'", "missing", "it"),)
     joint = next(joint for joint in found.hand.joints if joint.name == "fa_j1")
     assert joint.upper_rad == pytest.approx(np.pi / 2)
     assert draft(limit_of("fa_j1", HAND, '<limit effort="1" velocity="1"/>')).questions == found.questions
-    assert draft(limit_of("fa_j1", HAND, '<limit lower="0" upper="0"/>')).questions == found.questions
+    zero = limit_of("fa_j1", HAND, '<limit lower="0" upper="0"/>')
+    assert draft(zero).questions == (asked.format("'fa_j1'", "both 0", "it"),)
+    both = draft(limit_of("fa_j2", limit_of("fa_j1", HAND, ""), "")).questions
+    assert both == (asked.format("'fa_j1', 'fa_j2'", "missing", "each of them"),)
+    assert len(draft(limit_of("fa_j2", zero, "")).questions) == 2
+
+
+def test_limits_the_wrong_way_round_are_told_of_their_own_joint(draft):
+    """Not of the mimic of a joint that follows it."""
+    text = limit_of(
+        "fa_j2", limit_of("fa_j1", five(), '<limit lower="1.6" upper="0"/>'), '<limit lower="1" upper="0"/>'
+    )
+    refused(draft, text, "hand.urdf: joint 'fa_j1': limit: lower, 1.6, is greater than upper, 0$")
 
 
 def test_a_bound_that_is_left_out_beside_the_other_is_zero(draft):
@@ -267,7 +280,13 @@ def test_speeds_and_efforts_of_zero_are_no_figures(draft):
     assert joint.velocity_rad_s is None
     assert joint.effort_nm is None
     said = next(item for item in found.guesses if item.what.endswith("speeds"))
-    assert said.value == "not known of fa_j1"
+    assert (said.value, said.evidence.partition(":")[0]) == ("not known of fa_j1", "velocity in <limit> is 0")
+    silent = draft(limit_of("fa_j2", HAND, '<limit lower="0" upper="1.2"/>')).guesses
+    said = next(item for item in silent if item.what.endswith("speeds"))
+    assert (said.value, said.evidence.partition(":")[0]) == (
+        "not known of fa_j2",
+        "velocity in <limit> is not in the file",
+    )
 
 
 def test_a_gripper_with_sections_for_other_tools_is_read(draft):

@@ -83,7 +83,8 @@ def test_a_gripper_is_a_right_hand_unless_told(draft):
 def test_sliders_that_nothing_couples_are_asked_about(draft):
     found = draft(sliders(mimic=False))
     assert len(found.questions) == 1
-    assert found.questions[0].startswith("gripper.urdf: joint 'slide_two_joint': mimic: it slides as 'slide_one_joint'")
+    start = "gripper/right.toml: joints: mimic of 'slide_two_joint': it slides as 'slide_one_joint' does, and neither "
+    assert found.questions[0].startswith(start)
     assert [joint.mimic and joint.mimic.joint for joint in found.hand.joints] == [None, "slide_one_joint"]
     assert found.hand.aperture == draft(sliders()).hand.aperture
 
@@ -94,14 +95,14 @@ def test_an_opening_without_closed_form_is_asked_about(draft):
     assert "misses by" in opening.evidence
     wild = draft(jaws().replace('upper="0.6"', 'upper="2.9"').replace('lower="-0.6"', 'lower="-2.9"'))
     assert len(wild.questions) == 1
-    assert "joint 'jaw_one_joint': aperture: the opening does not grow steadily" in wild.questions[0]
+    assert "aperture: joint 'jaw_one_joint': the opening does not grow steadily" in wild.questions[0]
 
 
 def test_a_gripper_on_a_joint_without_end_is_asked_between_which_angles_it_opens(draft):
     text = jaws().replace('name="jaw_one_joint" type="revolute"', 'name="jaw_one_joint" type="continuous"')
     text = text.replace('name="jaw_two_joint" type="revolute"', 'name="jaw_two_joint" type="continuous"')
     (question,) = draft(text).questions
-    assert "joint 'jaw_one_joint': aperture: it is continuous: between which angles does it open?" in question
+    assert "aperture: joint 'jaw_one_joint': it is continuous: between which angles does it open?" in question
 
 
 @pytest.mark.parametrize("text", [jaws(), sliders(ASKEW)], ids=["jaws", "sliders"])

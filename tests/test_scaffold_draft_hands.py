@@ -9,6 +9,7 @@ from egoscale_sdk.errors import SpecError
 from egoscale_sdk.geometry import rotation_angle
 from egoscale_sdk.retargeting import KeypointRetargeter
 from egoscale_sdk.scaffold.draft import draft_hand
+from egoscale_sdk.scaffold.words import role_of
 from egoscale_sdk.sim.hand_model import STIFF, add_hand, empty_spec
 from egoscale_sdk.sim.mj import mujoco
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
@@ -121,16 +122,48 @@ def test_a_contradiction_about_the_side_is_a_question(draft):
     found = draft(four("right"), side="left")
     assert found.hand.side == "left"
     assert len(found.questions) == 1
-    assert found.questions[0].startswith("hand.urdf: side: left was asked for, but its thumb lies ")
-    assert found.questions[0].endswith(" mm to the side where a right hand has it; which is it?")
+    assert found.questions[0].startswith("hand/left.toml: side: left was asked for, but its thumb lies ")
+    assert " mm to the side where a right hand has it; which is it? (if right: write " in found.questions[0]
     assert draft(four("right"), side="right").questions == ()
 
 
-def test_names_that_contradict_geometry_about_the_side_are_only_a_guess(draft):
-    found = draft(fingered(4, names=["left_a", "left_b", "left_c", "left_d"]))
+def test_names_that_contradict_geometry_about_the_side_are_a_question_and_move_no_finger(draft):
+    right = draft(fingered(5))
+    found = draft(fingered(5).replace('robot name="acme"', 'robot name="acme_left_hand"'))
     assert found.hand.side == "left"
     assert not guess(found, "side").sure
     assert "where a right hand has it" in guess(found, "side").evidence
+    (question,) = found.questions
+    assert question.startswith("hand/left.toml: side: left is what its names say, but its thumb lies ")
+    assert roles(found) == roles(right)
+    assert "counted from the thumb's side" in guess(found, "fingers").evidence
+    assert not guess(found, "fingers").sure
+    assert draft(fingered(5, names=["left_a", "left_b", "left_c", "left_d", "left_e"]), side="right").questions == ()
+
+
+def test_names_that_contradict_geometry_about_the_fingers_are_questions(draft):
+    names = ["pinky", "ring", "middle", "index"]
+    (swapped,) = draft(fingered(5, names=["thumb", *names])).questions
+    assert swapped.startswith("hand/right.toml: fingers: the names of the fingers count otherwise than geometry")
+    assert "pinky_0 .. pinky_2, ring_0 .. ring_2, middle_0 .. middle_2, index_0 .. index_2, counted from" in swapped
+    odd = draft(fingered(4, names=["a_index", "a_thumb", "a_middle", "a_ring"])).questions[0]
+    assert "names call a_thumb_turn" in odd or "names call a_thumb_0 .. a_thumb_2 the thumb, but by geometry" in odd
+    assert draft(fingered(5, names=["thumb", *reversed(names)])).questions == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "role"),
+    [
+        (["index_proximal_link", "index_middle_link", "index_distal_link"], "index"),
+        (["index_mcp", "middle_phalanx_of_index"], "index"),
+        (["middle_proximal", "middle_middle", "middle_distal"], "middle"),
+        (["RingFingerMiddle", "ring_tip"], "ring"),
+        (["left_spring_rod"], None),
+        (["index_rod", "ring_rod"], None),
+    ],
+)
+def test_a_phalanx_called_middle_does_not_hide_the_finger(names, role):
+    assert role_of(names) == role
 
 
 def test_a_side_that_is_named_tells_the_palm_where_ranges_do_not(draft):

@@ -10,7 +10,7 @@ from egoscale_sdk.scaffold.draft import draft_hand
 from egoscale_sdk.scaffold.mirror import mirror_hand, mirrored_pair
 from egoscale_sdk.scaffold.pair import pair_hands
 from egoscale_sdk.scaffold.words import other_side
-from egoscale_sdk.specs import HandSpec
+from egoscale_sdk.specs import SIDES, HandSpec
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
 from tests.scaffold_urdfs import HANDS, fingered, four, jaws, sliders, tri, turned
 
@@ -119,3 +119,21 @@ def test_any_frame_of_the_palm_can_be_mirrored(tmp_path_factory, angles):
     file = tmp_path_factory.mktemp("hand") / "hand.urdf"
     file.write_text(sliders(turned(*angles)))
     mirror_hand(draft_hand(file, side=None, namespace="acme", name="hand"))  # proves itself
+
+
+def test_what_is_asked_about_a_hand_is_asked_about_its_image_too(draft):
+    right = draft(sliders(mimic=False).replace('name="slide_two', 'name="right_two').replace("slide_two", "right_two"))
+    (question,) = mirror_hand(right).questions
+    assert right.questions[0].startswith("hand/right.toml: joints: mimic of 'right_two_joint'")
+    assert question.startswith("hand/left.toml: joints: mimic of 'left_two_joint'")
+    contradicted = draft(four("right"), side="left")
+    assert len(contradicted.questions) == 1
+    assert mirror_hand(contradicted).questions == ()
+
+
+def test_questions_about_two_files_name_joints_as_the_plugin_does(draft):
+    text = [four(side).replace('<limit lower="-0.1"', "<limit", 1).replace(' upper="1.6"', "", 1) for side in SIDES]
+    pair = pair_hands(*(draft(half, side=side) for half, side in zip(text, SIDES, strict=True)))
+    for draft_of_one, side in zip(pair, SIDES, strict=True):
+        (question,) = draft_of_one.questions
+        assert question.startswith(f"hand/{side}.toml: joints: lower_rad and upper_rad of '{side}_")

@@ -126,7 +126,7 @@ def test_a_second_limit_is_refused_by_name_and_without_it_the_file_is_read(share
     (tmp_path / "wsg_50.urdf").write_text(text.replace('<limit effort="100" velocity="100"/>', ""))
     found = draft_hand(tmp_path / "wsg_50.urdf", side=None, namespace="acme", name="hand")
     assert len(found.questions) == 1
-    assert "'base_joint_gripper_left': mimic: it slides as 'base_joint_gripper_right' does" in found.questions[0]
+    assert "mimic of 'base_joint_gripper_left': it slides as 'base_joint_gripper_right' does" in found.questions[0]
     known = default_host().spec("gripper/wsg50").hand("right")
     assert followed(found.hand) == followed(known)
     assert found.hand.open_pose == known.open_pose

@@ -25,9 +25,9 @@ def couple_sliders(model: VendorModel, found: FoundHand) -> tuple[FoundHand, tup
     multiplier = _multiplier(model, found, leader, follower)
     coupled = follower.model_copy(update={"mimic": MimicSpec(joint=leader.name, multiplier=multiplier)})
     question = (
-        f"{model.source}: joint {follower.name!r}: mimic: it slides as {leader.name!r} does, and neither follows the "
-        f'other; is one motor behind both? (<mimic joint="{leader.name}" multiplier="{multiplier:g}"/> stands in until '
-        "the file says it)"
+        f"joints: mimic of {follower.name!r}: it slides as {leader.name!r} does, and neither follows the other in "
+        f"{model.source}; is one motor behind both? (that it follows {leader.name!r} {multiplier:g} times stands in: "
+        "nothing is to be changed if that is so)"
     )
     return _with_joint(found, coupled), (question,)
 

@@ -42,7 +42,8 @@ class HandDraft:
     Attributes:
         hand: Complete and valid; its ``urdf`` is not set, its ``tree`` is the hand alone with estimated tips added.
         guesses: What the file does not say, with evidence.
-        questions: What a person must answer, one line each, naming file and field; empty where the file is complete.
+        questions: What a person must answer, one line each, ``hand/right.toml: field: ..``: the plugin's file and the
+            field in which the answer belongs. Empty where the vendor's file is complete.
     """
 
     hand: HandSpec
@@ -89,7 +90,8 @@ def draft_hand(urdf: Path, *, side: Side | None, namespace: str, name: str) -> H
     hand, body_guesses = _hand(model, found, read, meaning, _space(space, read, spoken[0]))
     tips = tip_guesses(meaning.posture.fingers)
     guesses = _of_side(meaning.side, (*found.guesses, *read.guesses, *meaning.guesses, *tips, *body_guesses))
-    return HandDraft(hand, guesses, (*coupled, *read.questions, *meaning.questions))
+    questions = (*coupled, *read.questions, *meaning.questions)
+    return HandDraft(hand, guesses, tuple(f"{name}/{hand.side}.toml: {question}" for question in questions))
 
 
 def _hand(
@@ -140,7 +142,7 @@ def _fingers(
     chains = tuple(chain.name for chain in found.chains)
     motions = [posture.motion(number) for number in range(len(chains))]
     named = Named(chains, tuple(roles_of(names)), spoken[0], spoken[1], side)
-    roles = assign_roles(model.source, motions, named)
+    roles = assign_roles(motions, named)
     fingers = finger_specs(posture, roles.order)
     pose, pose_guess = open_pose(posture, motions, roles.order, roles.axes, roles.side)
     return _Semantics(

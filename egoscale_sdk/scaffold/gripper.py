@@ -52,7 +52,7 @@ def read_grip(model: VendorModel, posture: Posture) -> Grip:
     posture = _padded(model, posture, (q_open, q_closed), order, u, z)
     posture = _meeting(posture, driven, q, order, u)
     widths = _gaps(posture, driven, q, order) @ u
-    aperture, guess, questions = _fit(model, driven, q, widths)
+    aperture, guess, questions = _fit(driven, q, widths)
     middle = _tips(posture, {driven.name: float((lower + upper) / 2)}, order).mean(0)
     axes = np.stack([u, np.cross(z, u), z], axis=-1)
     thumb = posture.fingers[order[0]].chain.name
@@ -108,7 +108,8 @@ def _approach(posture: Posture, driven: JointSpec, order: Sequence[int], u: Vect
         across = np.cross(posture.axis(turning[0], poses), u)
         ahead = across * np.sign(across @ ahead or 1.0)
     ahead = ahead - (ahead @ u) * u
-    square = np.eye(3)[int(np.argmax(np.abs(ahead)))] * np.sign(ahead[int(np.argmax(np.abs(ahead)))])
+    nearest = int(np.argmax(np.abs(ahead)))
+    square = np.eye(3)[nearest] * np.sign(ahead[nearest])
     if abs(square @ u) < 1e-3 and square @ unit(ahead) > np.cos(np.radians(20)):
         return np.asarray(square - (square @ u) * u)
     return unit(ahead)
@@ -135,9 +136,8 @@ def _padded(
         end = seen[seen[:, 2] >= seen[:, 2].max() - far]
         pad = np.array([end[:, 0].max(), (end[:, 1].min() + end[:, 1].max()) / 2, seen[:, 2].max() - far / 2])
         at = T_root_last[:3, :3].T @ (axes @ pad - T_root_last[:3, 3])
-        pads[number] = replace(
-            finger, tip_m=at, estimate="no frame in the file; middle of the inner face of its far end"
-        )
+        how = "no frame in the file; middle of the inner face of its far end"
+        pads[number] = replace(finger, tip_m=at, estimate=how, on_face=True)
     return posture.with_fingers(pads)
 
 
@@ -145,7 +145,7 @@ def _meeting(posture: Posture, driven: JointSpec, q: Vector, order: Sequence[int
     """Put pads that are estimates from masses or lengths, and overlap where the gripper closes, to where they meet."""
     widths = _gaps(posture, driven, q, order) @ u
     overlap = -float(widths.min())
-    rough = all(finger.estimate and "inner face" not in finger.estimate for finger in posture.fingers)
+    rough = all(finger.estimate and not finger.on_face for finger in posture.fingers)
     if not rough or not 0 < overlap < _OVERLAP_SHARE * float(np.ptp(widths)):
         return posture
     poses = posture.kinematics.poses({driven.name: float(q[int(np.argmin(widths))])})
@@ -159,9 +159,7 @@ def _meeting(posture: Posture, driven: JointSpec, q: Vector, order: Sequence[int
     return posture.with_fingers(pads)
 
 
-def _fit(
-    model: VendorModel, driven: JointSpec, q: Vector, widths: Vector
-) -> tuple[ApertureSpec, Guess, tuple[str, ...]]:
+def _fit(driven: JointSpec, q: Vector, widths: Vector) -> tuple[ApertureSpec, Guess, tuple[str, ...]]:
     """Fit the opening in closed form, the simplest that is near enough."""
     one = np.ones_like(q)
     forms = [{"constant_m": one, "linear": q}]
@@ -183,10 +181,10 @@ def _fit(
         best["constant_m"], low = round(best["constant_m"] - low, 9), 0.0
     value = f"{1e3 * low:.1f}..{1e3 * high:.1f} mm over {driven.name!r} {q[0]:g}..{q[-1]:g} {driven.unit}"
     guess = Guess("opening", value, f"least squares over {len(q)} values misses by {1e3 * error:.3f} mm", error < FIT_M)
-    return ApertureSpec(joint=driven.name, **best), guess, _doubts(model, driven, widths, error)
+    return ApertureSpec(joint=driven.name, **best), guess, _doubts(driven, widths, error)
 
 
-def _doubts(model: VendorModel, driven: JointSpec, widths: Vector, error: float) -> tuple[str, ...]:
+def _doubts(driven: JointSpec, widths: Vector, error: float) -> tuple[str, ...]:
     steps = np.diff(widths)
     if driven.lower is None:
         problem = "it is continuous: between which angles does it open?"
@@ -200,7 +198,7 @@ def _doubts(model: VendorModel, driven: JointSpec, widths: Vector, error: float)
         problem = f"the pads pass each other by {-1e3 * float(widths.min()):.1f} mm where it closes: where are they?"
     else:
         return ()
-    return (f"{model.source}: joint {driven.name!r}: aperture: {problem}",)
+    return (f"aperture: joint {driven.name!r}: {problem}",)
 
 
 def _specs(posture: Posture, order: Sequence[int]) -> tuple[FingerSpec, ...]:

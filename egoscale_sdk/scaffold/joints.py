@@ -41,41 +41,61 @@ def read_joints(model: VendorModel, tree: KinematicTree) -> ReadJoints:
     narrowed, guesses = _narrowed(model, moving, limits)
     specs = [_spec(model, joint, narrowed[name]) for name, joint in moving.items()]
     ordered = sorted(specs, key=lambda spec: spec.mimic is not None)
-    return ReadJoints(tuple(ordered), (*guesses, *_speeds(ordered)), questions)
+    return ReadJoints(tuple(ordered), (*guesses, *_speeds(model, ordered)), questions)
 
 
-def _speeds(joints: Sequence[JointSpec]) -> list[Guess]:
-    silent = [joint.name for joint in joints if joint.mimic is None and joint.velocity is None]
-    if not silent:
-        return []
+def _speeds(model: VendorModel, joints: Sequence[JointSpec]) -> list[Guess]:
+    silent: dict[str, list[str]] = {}
+    for joint in joints:
+        if joint.mimic is None and joint.velocity is None:
+            zero = model.limits.get(joint.name, Limit()).velocity == 0
+            silent.setdefault("0" if zero else "not in the file", []).append(joint.name)
     return [
-        Guess("speeds", f"not known of {', '.join(silent)}", "their <limit> has no velocity: nothing slows them down")
+        Guess("speeds", f"not known of {', '.join(names)}", f"velocity in <limit> is {what}: nothing slows them down")
+        for what, names in silent.items()
     ]
 
 
 def _stated(model: VendorModel, moving: Mapping[str, TreeJoint]) -> tuple[dict[str, Limit], tuple[str, ...]]:
     """Limits as the file states them; a bound that is left out beside the other is zero, as the format has it."""
     limits: dict[str, Limit] = {}
-    questions: list[str] = []
+    asked: dict[tuple[str, str], list[str]] = {}
     for name, joint in moving.items():
         limit = model.limits.get(name, Limit())
         if joint.kind == "continuous":
             limit = replace(limit, lower=None, upper=None)
         elif limit.lower is not None or limit.upper is not None:
-            limit = replace(limit, lower=limit.lower or 0.0, upper=limit.upper or 0.0)
+            limit = _both(model, name, limit)
         still = joint.kind != "continuous" and (limit.lower or 0.0) == (limit.upper or 0.0)
         if still and joint.mimic is not None:
             limit = replace(limit, lower=None, upper=None)
         elif still:
+            problem = "missing" if limit.lower is None else f"both {limit.lower:g}"
+            asked.setdefault((joint.kind, problem), []).append(name)
             lower, upper = STAND_IN[joint.kind]
             limit = replace(limit, lower=lower, upper=upper)
-            unit = "m" if joint.kind == "prismatic" else "rad"
-            questions.append(
-                f"{model.source}: joint {name!r}: limit: lower and upper are missing; between which does it move? "
-                f"({lower:g}..{upper:.4g} {unit} stands in until the file says it)"
-            )
         limits[name] = limit
-    return limits, tuple(questions)
+    return limits, tuple(_question(model, *what, names) for what, names in asked.items())
+
+
+def _both(model: VendorModel, name: str, limit: Limit) -> Limit:
+    lower, upper = limit.lower or 0.0, limit.upper or 0.0
+    if lower > upper:
+        where = f"{model.source}: joint {name!r}: limit"
+        raise SpecError(f"lower, {lower:g}, is greater than upper, {upper:g}", where=where)
+    return replace(limit, lower=lower, upper=upper)
+
+
+def _question(model: VendorModel, kind: str, problem: str, names: Sequence[str]) -> str:
+    """Ask for the limits of joints of one kind that lack them in the same way."""
+    lower, upper = STAND_IN[kind]
+    unit = "m" if kind == "prismatic" else "rad"
+    move = "each of them" if len(names) > 1 else "it"
+    return (
+        f"joints: lower_{unit} and upper_{unit} of {', '.join(map(repr, names))} are {problem} in {model.source}; "
+        f"between which does {move} move? ({lower:g}..{upper:.4g} {unit} stands in; native_lower and native_upper of "
+        "the wires in embodiment.toml go with them)"
+    )
 
 
 def _narrowed(

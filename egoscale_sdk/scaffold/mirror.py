@@ -10,7 +10,7 @@ from egoscale_sdk.errors import SpecError
 from egoscale_sdk.geometry import MIRROR
 from egoscale_sdk.scaffold.draft import HandDraft
 from egoscale_sdk.scaffold.guess import Guess
-from egoscale_sdk.scaffold.rename import rename_hand
+from egoscale_sdk.scaffold.rename import rename_hand, rename_in
 from egoscale_sdk.scaffold.words import renamed
 from egoscale_sdk.specs import BodySpec, HandSpec, JointSpec, KinematicTree, PoseSpec, Side, TreeJoint
 from egoscale_sdk.specs.base import Vec3
@@ -57,7 +57,15 @@ def mirror_hand(draft: HandDraft) -> HandDraft:
     worst = _prove(hand, made, new)
     found = f"to {worst:.0e}" if worst else "exactly"
     evidence = f"forward kinematics agrees {found} at {PROOFS} configurations; a maker's other hand may differ"
-    return HandDraft(made, (Guess(f"{side} hand", f"mirror image of the {hand.side} one", evidence),), ())
+    guess = Guess(f"{side} hand", f"mirror image of the {hand.side} one", evidence)
+    return HandDraft(made, (guess,), _questions(draft, side, new))
+
+
+def _questions(draft: HandDraft, side: Side, new: Mapping[str, str]) -> tuple[str, ...]:
+    """What is asked about a hand is asked about its image, whose figures are the same; but for which hand it is."""
+    own, other = f"{draft.hand.side}.toml: ", f"{side}.toml: "
+    asked = [question for question in draft.questions if f"{own}side" not in question]
+    return tuple(question.replace(own, other, 1) for question in rename_in(asked, new))
 
 
 def _joint(joint: TreeJoint) -> TreeJoint:

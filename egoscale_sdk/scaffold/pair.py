@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.errors import SpecError, did_you_mean
 from egoscale_sdk.scaffold.draft import HandDraft
 from egoscale_sdk.scaffold.guess import Guess
-from egoscale_sdk.scaffold.rename import rename_hand
+from egoscale_sdk.scaffold.rename import rename_hand, rename_in
 from egoscale_sdk.specs import HandSpec
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
 
@@ -36,7 +36,8 @@ def pair_hands(left: HandDraft, right: HandDraft) -> tuple[HandDraft, HandDraft]
         raise SpecError(f"a pair is a left and a right hand, not {left.hand.side} and {right.hand.side}")
     one, other = _ordered_as(left.hand, right.hand), right.hand
     if {joint.name for joint in one.joints} & {joint.name for joint in other.joints}:
-        one, other = (rename_hand(hand, _prefixed(hand)) for hand in (one, other))
+        left, right = (_renamed(draft) for draft in (replace(left, hand=one), right))
+        one, other = left.hand, right.hand
     signs = _signs(one, other)
     frame, off = _farthest(one, other, signs)
     if off > MIRRORED_M:
@@ -76,10 +77,13 @@ def _ordered_as(left: HandSpec, right: HandSpec) -> HandSpec:
     return left.model_copy(update={"hand_space": right.hand_space, "joints": joints, "open_pose": pose})
 
 
-def _prefixed(hand: HandSpec) -> Mapping[str, str]:
+def _renamed(draft: HandDraft) -> HandDraft:
+    """The draft with its side before every name."""
+    hand = draft.hand
     assert hand.tree is not None, "a drafted hand has a tree"
     names = {*hand.tree.links, *(joint.name for joint in hand.tree.joints)}
-    return {name: f"{hand.side}_{name}" for name in names}
+    new = {name: f"{hand.side}_{name}" for name in names}
+    return replace(draft, hand=rename_hand(hand, new), questions=rename_in(draft.questions, new))
 
 
 def _signs(left: HandSpec, right: HandSpec) -> NDArray[np.float64]:

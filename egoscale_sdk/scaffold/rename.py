@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from egoscale_sdk.specs import HandSpec, KinematicTree, MimicSpec
 
@@ -27,6 +28,12 @@ def rename_hand(hand: HandSpec, new: Mapping[str, str]) -> HandSpec:
             "dynamics": tuple(item.model_copy(update={"joint": new[item.joint]}) for item in hand.dynamics),
         }
     )
+
+
+def rename_in(questions: Sequence[str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """Return questions about the same hand: names in quotation marks are replaced, any others are kept."""
+    quoted = re.compile(r"'([^']*)'")
+    return tuple(quoted.sub(lambda found: repr(new.get(found[1], found[1])), question) for question in questions)
 
 
 def _tree(tree: KinematicTree, new: Mapping[str, str]) -> KinematicTree:

@@ -45,42 +45,48 @@ class Roles:
     questions: tuple[str, ...] = ()
 
 
-def assign_roles(source: str, motions: Sequence[Motion], named: Named) -> Roles:
+def assign_roles(motions: Sequence[Motion], named: Named) -> Roles:
     """Tell the thumb from the fingers, the palm from the back, left from right, index from the last finger.
 
     Args:
-        source: The file, for questions.
         motions: How each finger closes, N >= 2 of them.
         named: What names and the user say.
     """
-    thumb, thumb_guess = _thumb(motions, named)
+    thumb, thumb_guess, doubt = _thumb(motions, named)
     others = [number for number in range(len(motions)) if number != thumb]
     axes, palm_guess = _axes(motions, thumb, others)
-    side, axes, side_guess, questions = _side(source, motions, named, thumb, others, axes)
-    toward_thumb = axes[:, 1] * (1 if side == "right" else -1)
-    order, order_guess = _order(motions, named, others, toward_thumb)
+    side, axes, side_guess, side_doubt = _side(motions, named, thumb, others, axes)
+    row = _thumb_side(motions, thumb, others, axes[:, 1], side_guess)
+    order, order_guess, order_doubt = _order(motions, named, others, row)
     guesses = [replace(guess, what=f"{side} hand: {guess.what}") for guess in (thumb_guess, palm_guess, order_guess)]
+    questions = tuple(question for question in (side_doubt, doubt, order_doubt) if question)
     return Roles((thumb, *order), side, axes, (side_guess, *guesses), questions)
 
 
-def _thumb(motions: Sequence[Motion], named: Named) -> tuple[int, Guess]:
+def _thumb(motions: Sequence[Motion], named: Named) -> tuple[int, Guess, str]:
+    """The thumb; with a question where names contradict a clear geometry."""
     scores = [_oddness(motions, number) for number in range(len(motions))]
     ranked = sorted(range(len(motions)), key=lambda number: -scores[number][0])
     best, margin = ranked[0], scores[ranked[0]][0] - scores[ranked[1]][0]
     spoken = [number for number, role in enumerate(named.roles) if role == "thumb"]
-    clear = margin > _CLEAR_MARGIN
+    clear, doubt = margin > _CLEAR_MARGIN, ""
     if len(spoken) == 1 and spoken[0] != best:
-        evidence = f"so its names say; by geometry it would be {named.chains[best]}: {scores[best][1]}"
-        best, sure = spoken[0], not clear
-        if sure:
-            evidence = f"so its names say; geometry alone does not tell ({scores[spoken[0]][1]})"
+        sure = not clear
+        evidence = f"so its names say; geometry alone does not tell ({scores[spoken[0]][1]})"
+        if clear:
+            evidence = f"so its names say; by geometry it would be {named.chains[best]}: {scores[best][1]}"
+            doubt = (
+                f"fingers: names call {named.chains[spoken[0]]} the thumb, but by geometry it would be "
+                f"{named.chains[best]}: {scores[best][1]}; which is it? (the names are followed until then)"
+            )
+        best = spoken[0]
     else:
         evidence, sure = scores[best][1], clear or bool(spoken)
         if spoken:
             evidence += "; its names say so, too"
         elif not clear:
             evidence += f"; close to {named.chains[ranked[1]]}: {scores[ranked[1]][1]}"
-    return best, Guess("thumb", f"chain {named.chains[best]}", evidence, sure)
+    return best, Guess("thumb", f"chain {named.chains[best]}", evidence, sure), doubt
 
 
 def _oddness(motions: Sequence[Motion], number: int) -> tuple[float, str]:
@@ -130,21 +136,23 @@ def _any_across(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _side(
-    source: str, motions: Sequence[Motion], named: Named, thumb: int, others: Sequence[int], axes: NDArray[np.float64]
-) -> tuple[Side, NDArray[np.float64], Guess, tuple[str, ...]]:
-    """Left or right: what is asked for goes first, then names, then geometry."""
+    motions: Sequence[Motion], named: Named, thumb: int, others: Sequence[int], axes: NDArray[np.float64]
+) -> tuple[Side, NDArray[np.float64], Guess, str]:
+    """Left or right: what is asked for goes first, then names, then geometry; a question where they disagree."""
     seen, evidence = _seen_side(motions, named, thumb, others, axes[:, 1])
     told = named.side or named.side_spoken
     if told is None:
-        return seen or "right", axes, Guess("side", seen or "right", evidence, sure=seen is not None), ()
+        return seen or "right", axes, Guess("side", seen or "right", evidence, sure=seen is not None), ""
     if seen not in (told, None) and min(motions[number].certainty for number in others) < _VAGUE:
         axes = axes * np.array([-1.0, -1.0, 1.0])  # ranges did not say which way it closes; the side does
         evidence, seen = "the palm is taken to be on the side that agrees", told
-    how = "as asked for" if named.side else f"{named.spoken} of its names say so"
-    agrees = seen in (told, None)
-    guess = Guess("side", told, f"{how}; {evidence}" if agrees else f"{how}, but {evidence}", sure=agrees)
-    question = f"{source}: side: {told} was asked for, but {evidence}; which is it?"
-    return told, axes, guess, (question,) if named.side and not agrees else ()
+    count = f"{named.spoken} of its names {'say' if named.spoken > 1 else 'says'} so"
+    how = "as asked for" if named.side else count
+    if seen in (told, None):
+        return told, axes, Guess("side", told, f"{how}; {evidence}", sure=True), ""
+    why = "was asked for" if named.side else "is what its names say"
+    question = f"side: {told} {why}, but {evidence}; which is it? (if {seen}: write the plugin anew with --side {seen})"
+    return told, axes, Guess("side", told, f"{how}, but {evidence}"), question
 
 
 def _seen_side(
@@ -182,23 +190,50 @@ def _named_order(
     return offset if abs(offset) > _CLEAR_OFFSET_M else None
 
 
+@dataclass(frozen=True)
+class _Row:
+    """From where the fingers are counted: ``toward`` the thumb, how that is known, and whether it is sure."""
+
+    toward: NDArray[np.float64]
+    start: str
+    sure: bool
+
+
+def _thumb_side(
+    motions: Sequence[Motion], thumb: int, others: Sequence[int], y: NDArray[np.float64], side: Guess
+) -> _Row:
+    """The side of the fingers' row on which the thumb is, where that is clear; else where the hand's side has it."""
+    offset, clear = _thumb_offset(motions, thumb, others, y)
+    if clear:
+        return _Row(y * np.sign(offset), "from the thumb's side", side.sure)
+    toward = y if side.value == "right" else -y
+    return _Row(toward, f"from where a {side.value} hand has its thumb", side.sure)
+
+
 def _order(
-    motions: Sequence[Motion], named: Named, others: Sequence[int], toward_thumb: NDArray[np.float64]
-) -> tuple[tuple[int, ...], Guess]:
-    """Order the fingers from the thumb's side."""
-    place = {number: float(_middle(motions[number]) @ toward_thumb) for number in others}
+    motions: Sequence[Motion], named: Named, others: Sequence[int], row: _Row
+) -> tuple[tuple[int, ...], Guess, str]:
+    """Order the fingers from the thumb's side; names go first, with a question where geometry is clear and differs."""
+    place = {number: float(_middle(motions[number]) @ row.toward) for number in others}
     order = sorted(others, key=lambda number: -place[number])
-    names = [named.roles[number] for number in others]
     steps = ", ".join(f"{1e3 * (place[order[0]] - place[number]):.0f}" for number in order)
-    evidence, sure = f"they lie {steps} mm from the first, counted away from the thumb's side", True
-    if len(order) > 1 and min(place[a] - place[b] for a, b in pairwise(order)) < 1e-3:
-        sure = False
+    evidence, doubt = f"they lie {steps} mm from the first, counted {row.start}", ""
+    apart = len(order) < 2 or min(place[a] - place[b] for a, b in pairwise(order)) >= 1e-3
+    sure = apart and row.sure
+    names = [named.roles[number] for number in others]
     if None not in names and "thumb" not in names and len(set(names)) == len(names):
         spoken = sorted(others, key=lambda number: ROLES.index(named.roles[number] or ""))
-        evidence += "; their names say so, too" if spoken == order else "; their names say otherwise and go first"
-        order, sure = spoken, spoken == order or not sure
+        if spoken == order:
+            evidence, sure = f"{evidence}; their names say so, too", apart
+        else:
+            found = ", ".join(named.chains[number] for number in order)
+            evidence = f"so their names say; by geometry, counted {row.start}, they would be {found}"
+            doubt = f"fingers: the names of the fingers count otherwise than geometry, by which they would be {found}, "
+            doubt = f"{doubt}counted {row.start}; which is right? (the names are followed until then)" * sure
+            sure = not sure
+        order = spoken
     value = ", ".join(f"{role} = {named.chains[number]}" for role, number in zip(ROLES[1:], order, strict=False))
-    return tuple(order), Guess("fingers", value, evidence, sure)
+    return tuple(order), Guess("fingers", value, evidence, sure), doubt
 
 
 def _middle(motion: Motion) -> NDArray[np.float64]:

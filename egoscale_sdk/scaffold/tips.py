@@ -26,13 +26,15 @@ _FAR_END = 0.15  # of a shape's length: where its tip is
 class Finger:
     """A chain and its tip: ``tip_m (3,)`` in the frame of the chain's last link.
 
-    ``estimate`` says how the tip was estimated, and is empty where the file has a frame there.
+    ``estimate`` says how the tip was estimated, and is empty where the file has a frame there; ``on_face`` says that it
+    is on the inner face of the last link's shapes, as a gripper's pad is.
     """
 
     chain: Chain
     tip: str
     tip_m: Vector
     estimate: str = ""
+    on_face: bool = False
 
 
 def find_tips(model: VendorModel, found: FoundHand) -> tuple[Finger, ...]:

@@ -34,16 +34,26 @@ def words(name: str) -> list[str]:
 
 
 def role_of(names: Iterable[str]) -> str | None:
-    """Return the finger that names of one chain speak of, or None where they name none or several."""
-    found = {
-        role for name in names for role, spoken in ROLE_WORDS.items() if any(_speaks(name, word) for word in spoken)
-    }
+    """Return the finger that names of one chain speak of, or None where they name none or several.
+
+    The first finger in a name counts. ``middle`` beside another one is a phalanx: ``middle_link`` of an index finger.
+    """
+    found = {role for name in names if (role := _first_role(name))}
+    if len(found) > 1:
+        found.discard("middle")
     return found.pop() if len(found) == 1 else None
 
 
-def _speaks(name: str, word: str) -> bool:
-    """Whether a name holds a word; a short one only by itself, since it is a part of others."""
-    return word in words(name) if len(word) < 5 else word in name.lower()
+def _first_role(name: str) -> str | None:
+    places = [(_place(name, word), role) for role, spoken in ROLE_WORDS.items() for word in spoken]
+    return min(((at, role) for at, role in places if at >= 0), default=(0, None))[1]
+
+
+def _place(name: str, word: str) -> int:
+    """Where a name holds a word, or -1; a short one only by itself, since it is a part of others."""
+    if len(word) >= 5:
+        return name.lower().find(word)
+    return next((match.start() for match in _WORD.finditer(name) if match.group().lower() == word), -1)
 
 
 def roles_of(chains: Sequence[Sequence[str]]) -> list[str | None]:
