@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from measures import COLUMNS, measure, size_ratio
-from methods import METHODS, OURS, NotRunError, Task, online, run
+from methods import METHODS, ONLINE_WARM_UP, OURS, NotRunError, Task, online, run
 from motions import MOTIONS
 from objective import compare
 from peers.exchange import Answer
@@ -56,7 +56,7 @@ def measure_all(options: argparse.Namespace) -> dict[str, Rows]:
         answers = _take_turns(task, options.methods, options.rounds)
         rows += [_row(task, method, answers[method]) for method in options.methods]
         compared.append(_compare(task, answers.get("dex-retargeting vector", "dex-retargeting vector was not run")))
-        one_by_one += [online(method, task) for method in OURS if options.online and method in options.methods]
+        one_by_one += [online(task)] if options.frames > ONLINE_WARM_UP else []
     return {"rows": rows, "objective": compared, "online": one_by_one}
 
 
@@ -154,10 +154,10 @@ def objective_text(compared: Rows) -> str:
 
 def online_text(one_by_one: Rows) -> str:
     """Say how long a frame takes when frames come one by one."""
-    lines = ["one frame at a time, from the last joints, ms (median, p99):"]
+    lines = ["our online retargeter, ms a frame (median, p99):"]
     for row in one_by_one:
         wall, cpu = (f"{row[what + '_p50_ms']:.2f}, {row[what + '_p99_ms']:.2f}" for what in ("wall", "cpu"))
-        lines.append(f"{row['sequence']}  {row['method']}  {wall}; of processor time {cpu}")
+        lines.append(f"{row['sequence']}  {wall}; of processor time {cpu}")
     return "\n".join(lines)
 
 
@@ -192,7 +192,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2, help="turns of every method (%(default)s)")
     parser.add_argument("--copies", type=int, default=1, help="clips that ours takes in one call (%(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of ours (%(default)s)")
-    parser.add_argument("--online", action="store_true", help="also measure ours one frame at a time")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with webcam_hand and hololens2")
     parser.add_argument(
         "--peers", type=Path, default=ROOT / ".venv-peers/bin/python", help="Python that has the others"
@@ -208,9 +207,7 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
     found = measure_all(options)
-    print(table(found["rows"]), objective_text(found["objective"]), sep="\n\n")
-    if options.online:
-        print("\n" + online_text(found["online"]))
+    print(table(found["rows"]), objective_text(found["objective"]), online_text(found["online"]), sep="\n\n")
     if options.json:
         report = {"machine": machine(options.threads), "columns": COLUMNS, **found}
         options.json.write_text(json.dumps(report, indent=1))
