@@ -10,6 +10,7 @@ from egoscale_sdk.testing.gestures import (
     FPS,
     FRAMES,
     GESTURES,
+    PICK,
     PINCHES,
     angles_rad,
     clip,
@@ -17,6 +18,7 @@ from egoscale_sdk.testing.gestures import (
     clips,
     gesture,
     gestures,
+    long_clip,
     slow_clip,
 )
 
@@ -56,10 +58,17 @@ def test_joints_stay_within_a_persons_range_of_motion():
         assert np.all((lower <= angles) & (angles <= upper))
 
 
-@pytest.mark.parametrize("name", CLIPS)
+def test_the_long_motion_is_smooth_where_it_begins_again_and_is_not_the_same_backwards():
+    once, twice = clip(PICK, "left"), long_clip("left", 2)
+    np.testing.assert_array_equal(twice[len(once) - 1 :], once)
+    assert np.linalg.norm(np.diff(twice, axis=0), axis=-1).max() * FPS < 0.6, "m/s"
+    assert np.linalg.norm(once - once[::-1], axis=-1).max() > 0.03, "m"
+
+
+@pytest.mark.parametrize("name", [*CLIPS, PICK])
 def test_motions_are_smooth_and_begin_or_end_nowhere_in_a_jump(name):
     angles = clip_angles_rad(name)
-    assert len(angles) == len(clip(name)) == FRAMES
+    assert len(angles) == len(clip(name)) == (77 if name == PICK else FRAMES)
     assert np.abs(np.diff(angles, axis=0)).max() * FPS < 6.0, "rad/s"
     assert np.abs(np.diff(angles, n=2, axis=0)).max() * FPS**2 < 60.0, "rad/s^2"
 

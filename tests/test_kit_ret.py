@@ -9,12 +9,12 @@ import torch
 from scipy.optimize import minimize
 
 from egoscale_sdk.host import default_host
-from egoscale_sdk.retargeting import KeypointRetargeter
+from egoscale_sdk.retargeting import KeypointRetargeter, gap
 from egoscale_sdk.testing.checks import all_checks
 from egoscale_sdk.testing.fakes import good, mutants
 from egoscale_sdk.testing.fakes.mutants_ret import FaultyRetargeter
-from egoscale_sdk.testing.gestures import clip
-from egoscale_sdk.testing.robot_hand import least_distance, limits, mirror_error_m, positions
+from egoscale_sdk.testing.gestures import clip, gesture
+from egoscale_sdk.testing.robot_hand import least_distance, limits, mirror_error_m, positions, rest
 from egoscale_sdk.testing.run import run_check
 from egoscale_sdk.testing.subject import Subject
 
@@ -25,6 +25,87 @@ CHECKS = {check.id: check for check in all_checks() if check.family == "RET"}
 def test_a_should_check_catches_its_mutant_too(id):
     result = run_check(CHECKS[id], mutants()[id]())
     assert (result.status, result.traceback) == ("failed", ""), result.detail
+
+
+def faulty(fault):
+    return good(retargeters={side: FaultyRetargeter(inner, fault) for side, inner in good().retargeters.items()})
+
+
+def backwards_in_time(ask, hand, *asked):
+    result = ask(*asked)
+    return replace(result, joints=result.joints.flip(-2))
+
+
+def lets_go(ask, hand, *asked):
+    result = ask(*asked)
+    opened = torch.where(result.valid[..., None], result.joints, torch.from_numpy(rest(hand)).to(result.joints))
+    return replace(result, joints=opened if result.valid.any() else result.joints)
+
+
+def no_fists(ask, hand, keypoints, *others):
+    result = ask(keypoints, *others)
+    curled = (keypoints[..., 8, :] - keypoints[..., 0, :]).norm(dim=-1) < 0.09
+    return replace(result, residual_m=torch.where(curled, 0, result.residual_m), valid=result.valid & ~curled)
+
+
+def no_float32(ask, hand, keypoints, *others):
+    if keypoints.dtype == torch.float32 and keypoints.numel() > 63:
+        raise TypeError("float64 only")
+    return ask(keypoints, *others)
+
+
+def writes_to_keypoints(ask, hand, keypoints, *others):
+    result = ask(keypoints.clone(), *others)
+    keypoints.nan_to_num_()
+    return result
+
+
+def adults_only(ask, hand, keypoints, *others):
+    """Hands of another size bend by a third."""
+    result, adult = ask(keypoints, *others), torch.tensor(gesture("open"))
+    palm = (keypoints[..., 9, :] - keypoints[..., 0, :]).norm(dim=-1)
+    other = ((palm / (adult[9] - adult[0]).norm() - 1).abs() > 0.01) & result.valid
+    open_pose = torch.from_numpy(rest(hand)).to(result.joints)
+    bent = open_pose + 0.3 * (result.joints - open_pose)
+    lower, upper = (torch.from_numpy(end) for end in limits(hand))
+    return replace(result, joints=torch.where(other[..., None], bent, result.joints).double().clamp(lower, upper))
+
+
+@pytest.mark.parametrize(
+    ("id", "fault"),
+    [
+        ("RET002", no_float32),
+        ("RET004", writes_to_keypoints),
+        ("RET006", lets_go),
+        ("RET010", adults_only),
+        ("RET012", adults_only),
+        ("RET014", no_fists),
+        ("RET015", backwards_in_time),
+    ],
+)
+def test_further_faults_are_caught(id, fault):
+    result = run_check(CHECKS[id], faulty(fault))
+    assert result.status == "failed", result.detail
+
+
+def test_an_aperture_that_is_not_what_the_pads_do_is_caught():
+    subject = Subject(default_host(), "gripper", "gripper/panda@1")
+    assert run_check(CHECKS["RET010"], subject).status == "passed"
+    hand = subject.spec.hands[0]
+    half = hand.model_copy(update={"aperture": hand.aperture.model_copy(update={"linear": hand.aperture.linear / 2})})
+    subject = Subject(
+        default_host(), "gripper", "gripper/panda@1", spec=subject.spec.model_copy(update={"hands": (half,)})
+    )
+    result = run_check(CHECKS["RET010"], subject)
+    assert (result.status, result.traceback) == ("failed", "")
+    assert "distance of the pads" in result.detail
+
+
+def test_what_the_kit_judges_grippers_with_is_its_own(monkeypatch):
+    """A wrong aperture in the retargeter alone is a gripper that does not close."""
+    monkeypatch.setattr(gap, "aperture_width", lambda aperture, q: 1 - aperture.linear * np.asarray(q))
+    result = run_check(CHECKS["RET010"], Subject(default_host(), "gripper", "gripper/panda@1"))
+    assert result.status == "failed", result.detail
 
 
 def test_tips_that_cannot_meet_are_named_and_not_judged():

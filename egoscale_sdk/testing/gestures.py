@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 FPS = 30
 FRAMES = 40
-"""Length of every clip."""
+"""Length of every clip of `CLIPS`."""
 
 _CLOSING = 18  # frames from one gesture to another
 _MIRROR = np.array([1.0, -1.0, 1.0])
@@ -57,6 +57,11 @@ The grasp brings the thumb between index and middle finger; while it closes, the
 and that of the fingertips to the wrist fall all the way.
 """
 
+PICK = "pick"
+"""A longer motion, not the same backwards: a grasp closes at once, loosens, closes again, and opens slowly."""
+
+_PICK = ((0.0, 1.0, 18), (1.0, 0.4, 13), (0.4, 0.9, 18), (0.9, 0.0, 27))  # share of the grasp: from, to, frames
+
 
 @cache
 def gesture(name: str, side: Side = "right", scale: float = 1.0) -> Floats:
@@ -67,17 +72,24 @@ def gesture(name: str, side: Side = "right", scale: float = 1.0) -> Floats:
 
 @cache
 def clip(name: str, side: Side = "right", scale: float = 1.0) -> Floats:
-    """Return a motion ``(FRAMES, 21, 3)`` at 30 frames per second, metres, in the wrist frame."""
+    """Return a motion ``(FRAMES, 21, 3)`` (`PICK`: 77 frames) at 30 Hz, metres, in the wrist frame."""
     return _keypoints(clip_angles_rad(name), side, scale)
 
 
 @cache
 def slow_clip(name: str, side: Side = "right") -> Floats:
-    """Return the same motion at half the speed, ``(2 FRAMES - 1, 21, 3)``: every second frame is one of `clip`."""
+    """Return the same motion at half the speed, ``(2 T - 1, 21, 3)``: every second frame is one of `clip`."""
     angles = clip_angles_rad(name)
     between = (angles[:-1] + angles[1:]) / 2
     slow = np.stack([angles[:-1], between], axis=1).reshape(-1, angles.shape[-1])
     return _keypoints(np.concatenate([slow, angles[-1:]]), side, 1.0)
+
+
+@cache
+def long_clip(side: Side, times: int) -> Floats:
+    """Return `PICK` again and again without a pause, ``(76 times + 1, 21, 3)``."""
+    once = clip(PICK, side)
+    return np.concatenate([*[once[:-1]] * times, once[-1:]])
 
 
 def gestures(side: Side = "right", scale: float = 1.0) -> Floats:
@@ -98,17 +110,26 @@ def angles_rad(name: str) -> Floats:
 
 @cache
 def clip_angles_rad(name: str) -> Floats:
-    """Return the joints ``(FRAMES, 21)`` of the person's hand in a motion."""
+    """Return the joints ``(FRAMES, 21)`` (`PICK`: 77 frames) of the person's hand in a motion."""
     if name == "wave":
         return _wave()
     if name == "random":
         return _random()
+    if name == PICK:
+        return _pick()
     return _there_and_back(angles_rad("open"), angles_rad(name))
 
 
 def _there_and_back(start: Floats, end: Floats) -> Floats:
     share = _minimum_jerk(np.arange(FRAMES) / (_CLOSING - 1))
     share = np.minimum(share, share[::-1])[:, None]
+    return (1 - share) * start + share * end
+
+
+def _pick() -> Floats:
+    start, end = angles_rad("open"), angles_rad("grasp")
+    parts = [a + (b - a) * _minimum_jerk(np.arange(frames) / frames) for a, b, frames in _PICK]
+    share = np.concatenate([*parts, [0.0]])[:, None]
     return (1 - share) * start + share * end
 
 

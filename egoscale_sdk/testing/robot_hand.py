@@ -11,8 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from egoscale_sdk.geometry import inverse_pose, transform_points
-from egoscale_sdk.retargeting import aperture_width
-from egoscale_sdk.specs import FingerSpec, FrameTarget, HandSpec, Side
+from egoscale_sdk.specs import ApertureSpec, FingerSpec, FrameTarget, HandSpec, Side
 from egoscale_sdk.testing import gestures
 from egoscale_sdk.testing.subject import Subject
 
@@ -108,10 +107,26 @@ def opening(subject: Subject, side: Side, joints: ArrayLike) -> Floats:
     hand, q = subject.spec.hand(side), np.asarray(joints, np.float64)
     if hand.aperture is not None:
         names = [joint.name for joint in hand.actuated]
-        return np.asarray(aperture_width(hand.aperture, q[..., names.index(hand.aperture.joint)]), np.float64)
+        return _width(hand.aperture, q[..., names.index(hand.aperture.joint)])
     at = positions(subject, side, q)
     reach = [np.linalg.norm(at[finger.frames[-1].frame], axis=-1) for finger in followed(hand)]
     return np.asarray(np.mean(reach, axis=0), np.float64)
+
+
+def _width(aperture: ApertureSpec, q: Floats) -> Floats:
+    """The closed form of the spec, written here once more: the retargeter's own is under test."""
+    turn: Floats = aperture.cosine_m * np.cos(q) + aperture.sine_m * np.sin(q)
+    return aperture.constant_m + aperture.linear * q + turn
+
+
+def pads_apart(subject: Subject, side: Side, joints: ArrayLike) -> Floats | None:
+    """Distance ``(*b)`` between a gripper's first and its last pad by the kit's kinematics, metres; None without."""
+    hand = subject.spec.hand(side)
+    if side not in subject.oracles or len(hand.fingers) < 2:
+        return None
+    at = positions(subject, side, joints)
+    apart = at[hand.fingers[0].frames[-1].frame] - at[hand.fingers[-1].frames[-1].frame]
+    return np.asarray(np.linalg.norm(apart, axis=-1), np.float64)
 
 
 def bone_errors(subject: Subject, side: Side, at: dict[str, Floats], keypoints: Floats) -> dict[str, Floats]:
@@ -128,16 +143,26 @@ def bone_errors(subject: Subject, side: Side, at: dict[str, Floats], keypoints: 
 
 
 def misfit(subject: Subject, side: Side, joints: Floats, keypoints: Floats) -> Floats:
-    """How badly a robot's hand ``(*b, J)`` shows a person's ``(*b, 21, 3)``: mean angle of bones in degrees, or metres.
+    """How badly a robot's hand ``(*b, J)`` shows a person's ``(*b, 21, 3)``; see `misfit_of`."""
+    return misfit_of(subject, side, shape(subject, side, joints), keypoints)
 
-    The metres are those between a gripper's opening and the gap between thumb and fingers.
+
+def shape(subject: Subject, side: Side, joints: Floats) -> dict[str, Floats]:
+    """What can be compared with a person: `positions`, or a gripper's `opening` by that name, ``(*b)``."""
+    gripper = subject.spec.hand(side).aperture is not None
+    return {"opening": opening(subject, side, joints)} if gripper else positions(subject, side, joints)
+
+
+def misfit_of(subject: Subject, side: Side, robot: dict[str, Floats], keypoints: Floats) -> Floats:
+    """Mean angle of bones in degrees, or metres between a gripper's opening and the gap of thumb and fingers, ``(*b)``.
+
+    ``robot`` is its `shape`, ``keypoints (*b, 21, 3)`` are in the wrist frame.
     """
-    hand = subject.spec.hand(side)
-    if hand.aperture is None:
-        errors = bone_errors(subject, side, positions(subject, side, joints), keypoints)
+    if subject.spec.hand(side).aperture is None:
+        errors = bone_errors(subject, side, robot, keypoints)
         return np.asarray(np.mean(list(errors.values()), axis=0), np.float64)
     gap = np.linalg.norm(keypoints[..., 4, :] - keypoints[..., [8, 12], :].mean(axis=-2), axis=-1)
-    return np.asarray(np.abs(gap - opening(subject, side, joints)), np.float64)
+    return np.asarray(np.abs(gap - robot["opening"]), np.float64)
 
 
 def mirror_error_m(subject: Subject, samples: int = 16) -> float:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from egoscale_sdk.geometry import make_pose, rotation_from_rpy, transform_points
-from egoscale_sdk.hands import FINGERS, KEYPOINTS
 from egoscale_sdk.interfaces import RetargetResult
 from egoscale_sdk.specs import HandSpec, Side
-from egoscale_sdk.testing import gestures
+from egoscale_sdk.testing import gestures, holes
 from egoscale_sdk.testing.check import Violation, check
 from egoscale_sdk.testing.checks.ret_shapes import (
     bones_keep_their_directions,
@@ -22,10 +22,17 @@ from egoscale_sdk.testing.checks.ret_shapes import (
     pinches_are_kept,
     residuals_tell_the_misfit,
 )
+from egoscale_sdk.testing.checks.ret_time import (
+    every_joint_takes_part,
+    joints_keep_time,
+    long_motions_equal_their_parts,
+    what_is_seen_is_valid,
+)
 from egoscale_sdk.testing.robot_hand import (
     Shown,
     followed,
     limits,
+    opening,
     positions,
     rest,
     show,
@@ -36,14 +43,18 @@ from egoscale_sdk.testing.subject import Subject
 
 SAME = 1e-4  # rad or m: what rounding and the order of sums may do to a solver's answer
 NEIGHBOURS_M = 0.015
-ELSEWHERE_M = (0.3, -0.2, 0.4)  # not at the origin, where a zero that stands for nothing would be the wrist
+LETS_GO_M = 0.002
+PRECISION = 1e-2  # rad or m, between keypoints in float32 and in float64
 
 __all__ = [
     "an_unseen_hand_keeps_its_start",
     "bones_keep_their_directions",
     "closing_hands_close",
+    "every_joint_takes_part",
+    "joints_keep_time",
     "left_hands_mirror_right_ones",
     "limits_hold",
+    "long_motions_equal_their_parts",
     "missing_keypoints_spoil_only_themselves",
     "no_jumps",
     "pinches_are_kept",
@@ -51,6 +62,7 @@ __all__ = [
     "results_have_their_form",
     "same_motion_same_joints",
     "the_world_does_not_matter",
+    "what_is_seen_is_valid",
     "wrong_shapes_are_refused",
 ]
 
@@ -96,13 +108,17 @@ def _everything(subject: Subject, side: Side) -> Iterator[tuple[str, Shown]]:
     "RET002", "must", needs={"retargeter"}, mend="return what RetargetResult documents, for no frames and no clips too"
 )
 def results_have_their_form(subject: Subject) -> str:
-    """Results have the documented shapes and dtypes, and are finite, for any leading dimensions."""
+    """Results have the documented shapes and dtypes, and are finite, for any leading dimensions and precision."""
     shapes = ((3,), (1, 2), (2, 1, 3), (0,), (2, 0))
     for side, retargeter in subject.retargeters.items():
         width = len(subject.spec.hand(side).actuated)
         for shape in shapes:
             motion = np.broadcast_to(gestures.gesture("point", side), (*shape, 21, 3))
-            _check_form(f"{side} hand, frames {shape}", retargeter.retarget(torch.tensor(motion)), shape, width)
+            in_64, in_32 = (retargeter.retarget(torch.tensor(motion, dtype=dtype)) for dtype in _PRECISIONS)
+            _check_form(f"{side} hand, frames {shape}", in_64, shape, width)
+            _check_form(f"{side} hand, frames {shape} in float32", in_32, shape, width)
+            if not torch.allclose(in_64.joints.double(), in_32.joints.double(), rtol=0, atol=PRECISION):
+                raise Violation(f"{side} hand, frames {shape}: keypoints in float32 give other joints than in float64")
         spoilt = torch.tensor(gestures.clip("grasp", side)[:6])
         spoilt[2] = torch.nan
         result = retargeter.retarget(spoilt)
@@ -111,7 +127,10 @@ def results_have_their_form(subject: Subject) -> str:
             raise Violation(
                 f"{side} hand: residual_m of a frame that is not valid is {result.residual_m[2]:.3g}, not 0"
             )
-    return f"leading dimensions {', '.join(map(str, shapes))}"
+    return f"leading dimensions {', '.join(map(str, shapes))}, float32 and float64"
+
+
+_PRECISIONS = (torch.float64, torch.float32)
 
 
 def _check_form(where: str, result: RetargetResult, shape: tuple[int, ...], joints: int) -> None:
@@ -161,7 +180,7 @@ def wrong_shapes_are_refused(subject: Subject) -> str:
     mend="keep no state between calls, draw nothing at random, and solve every clip of a batch by itself",
 )
 def same_motion_same_joints(subject: Subject) -> str:
-    """The same motion gives the same joints, bit for bit, and the same alone as in a batch."""
+    """The same motion gives the same joints, bit for bit, the same alone as in a batch, and stays as it was."""
     worst = 0.0
     for side in subject.retargeters:
         whole, motions = shown_clips(subject, side).joints, gestures.clips(side)
@@ -173,7 +192,23 @@ def same_motion_same_joints(subject: Subject) -> str:
             if not gap <= SAME:
                 raise Violation(f"{side} hand: {name!r} alone differs from {name!r} in a batch by {gap:.3g} rad or m")
             worst = max(worst, float(gap))
+        _check_untouched(subject, side)
     return f"twice: equal; alone and in a batch: within {worst:.1g} rad or m"
+
+
+def _check_untouched(subject: Subject, side: Side) -> None:
+    """What is given, with something missing in all of it, is the caller's."""
+    keypoints = torch.tensor(gestures.clip("grasp", side)[:6])
+    keypoints[1, 8], keypoints[3] = torch.nan, torch.nan
+    confidence = torch.ones(6, 21)
+    confidence[2, 12] = torch.nan
+    start = torch.full((len(subject.spec.hand(side).actuated),), torch.nan)
+    given = {"keypoints": keypoints, "confidence": confidence, "warm_start": start}
+    before = {name: value.clone() for name, value in given.items()}
+    subject.retargeters[side].retarget(**given)
+    for name, value in given.items():
+        if not torch.equal(value.nan_to_num(-1e3), before[name].nan_to_num(-1e3)):
+            raise Violation(f"{side} hand: {name}, which the caller still uses, are written to")
 
 
 @check(
@@ -209,7 +244,7 @@ def the_world_does_not_matter(subject: Subject) -> str:
     mend="a hand that is not seen keeps warm_start (the open pose, where none is given) and is not valid",
 )
 def an_unseen_hand_keeps_its_start(subject: Subject) -> str:
-    """A hand that is never seen is marked invalid and stays where it was."""
+    """A hand that is not seen is marked invalid, stays where it was, and does not let go."""
     for side in subject.retargeters:
         hand = subject.spec.hand(side)
         lower, upper = (np.nan_to_num(end, posinf=1.0, neginf=-1.0) for end in limits(hand))
@@ -227,7 +262,21 @@ def an_unseen_hand_keeps_its_start(subject: Subject) -> str:
             if not gap.max() <= SAME:
                 name = hand.actuated[int(gap.argmax())].name
                 raise Violation(f"{side} hand, {what}: {name!r} moves by {gap.max():.3g} from its start")
-    return "NaN and no confidence, with a warm start and without"
+        for lost in (slice(15, 22), slice(15, None)):
+            _check_holds(subject, side, lost)
+    return "NaN and no confidence, with a warm start and without; lost in a grasp and from a grasp on"
+
+
+def _check_holds(subject: Subject, side: Side, lost: slice) -> None:
+    """A hand that is lost while it grasps opens no wider than before and after."""
+    motion = gestures.clip("grasp", side).copy()
+    motion[lost] = np.nan
+    wide = opening(subject, side, show(subject, side, motion).joints)
+    seen = [wide[frame] for frame in (lost.start - 1, lost.stop) if frame is not None]
+    by = float(wide[lost].max() - max(seen))
+    if by > LETS_GO_M:
+        until = f"to {lost.stop - 1}" if lost.stop else "to the end"
+        raise Violation(f"{side} hand: lost in a grasp from frame {lost.start} {until}, it opens by {1e3 * by:.1f} mm")
 
 
 @check(
@@ -238,22 +287,16 @@ def an_unseen_hand_keeps_its_start(subject: Subject) -> str:
 )
 def missing_keypoints_spoil_only_themselves(subject: Subject) -> str:
     """A missing finger, keypoint or frame is survived, and the other fingers stay where they were."""
-    holes = {**FINGERS, **{name: (index,) for index, name in enumerate(KEYPOINTS)}}
-    missing = np.array([np.isin(np.arange(len(KEYPOINTS)), keypoints) for keypoints in holes.values()])[:, None]
-    worst = 0.0
+    missing, worst = holes.missing(), 0.0
     for side in subject.retargeters:
-        hand = gestures.clip("wave", side)[14] + ELSEWHERE_M
-        whole = show(subject, side, hand[None])
-        for how, points, seen in (
-            ("NaN", np.where(missing[..., None], np.nan, hand), np.ones(missing.shape)),
-            ("of no confidence", np.broadcast_to(hand, (*missing.shape, 3)), 1.0 - missing),
-        ):
-            shown = show(subject, side, points, seen)
-            for index, name in enumerate(holes):
+        whole = show(subject, side, holes.whole_hand(side))
+        for how in get_args(holes.How):
+            shown = holes.shown_holes(subject, side, how)
+            for index, name in enumerate(holes.HOLES):
                 part = Shown(shown.joints[index], shown.residual_m[index], shown.valid[index])
                 what = f"{side} hand, {name} {how}"
                 _check_sound(subject.spec.hand(side), what, part)
-                worst = max(worst, _check_others(subject, side, what, missing[index, 0], part, whole))
+                worst = max(worst, _check_others(subject, side, what, missing[index], part, whole))
         _check_dropped(subject, side)
     return f"5 fingers, 21 keypoints, 7 frames; tips of the other fingers within {1e3 * worst:.1f} mm"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from egoscale_sdk.specs import FingerSpec, Side
@@ -16,6 +18,8 @@ from egoscale_sdk.testing.robot_hand import (
     mirror_error_m,
     misfit,
     opening,
+    pads_apart,
+    positions,
     show,
     shown_clips,
     shown_gestures,
@@ -27,6 +31,8 @@ MIRROR_TOLERANCE = 5e-3  # rad or m
 TOUCH_M, APART_M = 0.010, 0.020
 BONES_DEG = 25.0
 RISE_M, LEAST_FALL = 0.001, 0.1
+PADS_M = 0.002
+SIZES = (1.0, 0.8, 1.2)
 FAST, STILL = 3.0, 0.75
 
 
@@ -135,21 +141,40 @@ def _tips(thumb: FingerSpec, finger: FingerSpec) -> str:
 def closing_hands_close(subject: Subject) -> str:
     """While a person's hand closes the robot's closes, and never opens on the way."""
     figures = []
-    for side in subject.retargeters:
-        closing = shown_clips(subject, side).joints[gestures.CLIPS.index("grasp"), : gestures.FRAMES // 2]
+    for side, size in product(subject.retargeters, SIZES):
+        motion = gestures.clip("grasp", side, size)
+        closing = show(subject, side, motion).joints[: gestures.FRAMES // 2]
         wide = opening(subject, side, closing)
+        _check_aperture(subject, side, closing, wide)
         rise = float(np.diff(wide).max())
         if not rise <= RISE_M:
             frame = int(np.diff(wide).argmax())
             raise Violation(
-                f"{side} hand: it opens by {1e3 * rise:.1f} mm from frame {frame} to {frame + 1} of a closing"
+                f"{side} hand: it opens by {1e3 * rise:.1f} mm from frame {frame} to {frame + 1} of a closing, "
+                f"shown by a hand of {size} times the size"
             )
         if not wide[-1] <= (1 - LEAST_FALL) * wide[0]:
             raise Violation(
-                f"{side} hand: closing takes its opening from {1e3 * wide[0]:.0f} to {1e3 * wide[-1]:.0f} mm only"
+                f"{side} hand: closing takes its opening from {1e3 * wide[0]:.0f} to {1e3 * wide[-1]:.0f} mm only, "
+                f"shown by a hand of {size} times the size"
             )
-        figures.append(f"{side} {1e3 * wide[0]:.0f} to {1e3 * wide[-1]:.0f} mm, at worst {1e3 * rise:+.2f} mm a frame")
+        if size == SIZES[0]:
+            figures.append(
+                f"{side} {1e3 * wide[0]:.0f} to {1e3 * wide[-1]:.0f} mm, at worst {1e3 * rise:+.2f} mm a frame"
+            )
     return "; ".join(figures)
+
+
+def _check_aperture(subject: Subject, side: Side, joints: Floats, wide: Floats) -> None:
+    """What a gripper's aperture says and what its pads do by the kit's kinematics differ by their thickness at most."""
+    apart = pads_apart(subject, side, joints) if subject.spec.hand(side).aperture else None
+    if apart is None:
+        return
+    by = float(np.ptp(wide - apart))
+    if by > PADS_M:
+        raise Violation(
+            f"{side} hand: while it closes, aperture and distance of the pads change by {1e3 * by:.1f} mm more"
+        )
 
 
 @check(
@@ -196,12 +221,16 @@ def bones_keep_their_directions(subject: Subject) -> str:
     for side in subject.retargeters:
         if not followed(subject.spec.hand(side)):
             continue
-        errors = bone_errors(subject, side, gesture_positions(subject, side), gestures.gestures(side))
-        mean = float(np.mean(list(errors.values())))
-        worst = max(errors, key=lambda frame: float(errors[frame].mean()))
-        figures.append(f"{side} {mean:.1f} deg (bone to {worst!r} {errors[worst].mean():.0f} deg)")
-        if not mean <= BONES_DEG:
-            raise Violation(f"mean over bones and gestures: {figures[-1]}")
+        for size in SIZES:
+            keypoints = gestures.gestures(side, size)
+            at = positions(subject, side, show(subject, side, keypoints[:, None]).joints[:, 0])
+            errors = bone_errors(subject, side, at, keypoints)
+            mean = float(np.mean(list(errors.values())))
+            worst = max(errors, key=lambda frame: float(errors[frame].mean()))
+            found = f"{side} {mean:.1f} deg (bone to {worst!r} {errors[worst].mean():.0f} deg)"
+            if not mean <= BONES_DEG:
+                raise Violation(f"mean over bones and gestures of a hand of {size} times the size: {found}")
+            figures += [found] if size == SIZES[0] else []
     if not figures:
         raise NotApplicable("no bone of this hand follows a person's")
     return "; ".join(figures)

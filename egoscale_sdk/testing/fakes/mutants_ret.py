@@ -123,6 +123,34 @@ def _never_wrong(ask: Answer, hand: HandSpec, *asked: Tensor | None) -> Retarget
     return replace(result, residual_m=torch.zeros_like(result.residual_m))
 
 
+def _all_or_nothing(
+    ask: Answer, hand: HandSpec, keypoints: Tensor, confidence: Tensor | None, warm_start: Tensor | None
+) -> RetargetResult:
+    """One missing keypoint, and the frame is not valid."""
+    result = ask(keypoints, confidence, warm_start)
+    seen = keypoints.isfinite().all(-1) if confidence is None else keypoints.isfinite().all(-1) & (confidence > 0)
+    valid = result.valid & seen.all(-1)
+    return replace(result, residual_m=torch.where(valid, result.residual_m, 0.0), valid=valid)
+
+
+def _late(joints: Tensor, hand: HandSpec) -> Tensor:
+    """Answers with what was shown three frames ago."""
+    frames = (torch.arange(joints.shape[-2]) - 3).clamp(min=0)
+    return joints[..., frames, :]
+
+
+def _cut_in_chunks(joints: Tensor, hand: HandSpec) -> Tensor:
+    """Every hundredth frame a new chunk begins at the open pose."""
+    first = (torch.arange(joints.shape[-2]) % 100 == 0) & (torch.arange(joints.shape[-2]) > 0)
+    return torch.where(first[:, None], torch.from_numpy(rest(hand)).to(joints), joints)
+
+
+def _stiff(joints: Tensor, hand: HandSpec) -> Tensor:
+    """One joint stays at its open pose."""
+    stiff = torch.tensor([joint.name.endswith("index_spread") for joint in hand.actuated])
+    return torch.where(stiff, torch.from_numpy(rest(hand)).to(joints), joints)
+
+
 def _drifting() -> Subject:
     """Remembers how often it was asked."""
     calls = count()
@@ -152,4 +180,8 @@ MUTANTS: dict[str, Callable[[], Subject]] = {
     "RET011": partial(_with, _joints(_drops_out)),
     "RET012": partial(_with, _fingers_swapped),
     "RET013": partial(_with, _never_wrong),
+    "RET014": partial(_with, _all_or_nothing),
+    "RET015": partial(_with, _joints(_late)),
+    "RET016": partial(_with, _joints(_cut_in_chunks)),
+    "RET017": partial(_with, _joints(_stiff)),
 }
