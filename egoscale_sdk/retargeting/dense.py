@@ -116,9 +116,20 @@ class FramePaths:
                     lead[m, n, column] = multiplier * units[column]
         self._tables = tuple(map(torch.from_numpy, (turn, shift, slides, lead, offset, tail)))
         self._cast: dict[torch.dtype, tuple[Tensor, ...]] = {}
+        self._last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return places ``(N, L, 3)`` and derivatives ``(N, L, 3, J)`` for variables ``(N, J)``."""
+        """Return places ``(N, L, 3)`` and derivatives ``(N, L, 3, J)`` for variables ``(N, J)``.
+
+        One frame alone is remembered: online, the next step starts where the last one ended.
+        """
+        if len(u) > 1 or u.requires_grad:
+            return self._evaluate(u)
+        if self._last is None or self._last[0].dtype != u.dtype or not torch.equal(self._last[0], u):
+            self._last = (u, self._evaluate(u))
+        return self._last[1]
+
+    def _evaluate(self, u: Tensor) -> tuple[Tensor, Tensor]:
         if u.dtype not in self._cast:
             self._cast[u.dtype] = tuple(table.to(u) for table in self._tables)
         turn, shift, slides, lead, offset, tail = self._cast[u.dtype]

@@ -93,10 +93,11 @@ class OnlineRetargeter:
         u, rho = last, torch.full((len(last), 1, 1), self.effort.pull, dtype=torch.float64)
         for _ in range(self.effort.steps):
             u = self._engine.step(u, wanted, last, rho, 1e-4)
-        residual = misfit(self._engine, self._terms, wanted, u)[0]
         joints = self._engine.joints(u, last)[:, 0].float()
         joints = torch.minimum(torch.maximum(joints, self.joints - self._step), self.joints + self._step)
         self.joints = joints.clamp(*self._limits)
+        reached = self._engine.variables(self.joints.double()[:, None])
+        residual = misfit(self._engine, self._terms, wanted, reached)[0]
         return RetargetResult(self.joints, residual.float(), hand.valid[0])
 
     def _proportions(self, bones_m: Tensor) -> Person:
