@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from egoscale_sdk.errors import EgoscaleError, SpecError
 from egoscale_sdk.scaffold.draft import draft_hand
-from egoscale_sdk.scaffold.meshes import mesh_file, mesh_points
+from egoscale_sdk.scaffold.meshes import is_there, mesh_file, mesh_points
 from egoscale_sdk.scaffold.mirror import mirror_hand
 from egoscale_sdk.scaffold.model import read_model
 from tests.scaffold_urdfs import five, jaws, sliders, tri
@@ -56,6 +56,29 @@ def refused(draft, text, message):
         (LAUGHS, "hand.urdf: has XML entities or a DTD"),
         ("<robot", "hand.urdf: is not well-formed XML"),
         (b"\xff\xfe\x00", "hand.urdf: is not UTF-8 text"),
+        (HAND.replace("Z", "").encode("utf-16"), "hand.urdf: is not UTF-8 text; save it as UTF-8"),
+        (
+            f'<?xml version="1.0" encoding="UTF-16"?>{HAND}'.encode("utf-16"),
+            "is not UTF-8 text, but UTF-16; save it as UTF-8",
+        ),
+        (
+            f'<?xml version="1.0" encoding="ISO-8859-1"?><!-- \xe4 -->{HAND}'.encode("latin-1"),
+            "is not UTF-8 text, but ISO-8859-1; save it as UTF-8",
+        ),
+        (HAND.replace('lower="-0.1"', 'lower="${low}"', 1), "is a xacro file, not a URDF yet; run: xacro hand.urdf > "),
+        (
+            '<robot xmlns:xacro="http://ros.org/wiki/xacro"><xacro:finger name="x"/></robot>',
+            "run: xacro hand.urdf > plain_hand.urdf",
+        ),
+        ("<robot/>", "hand.urdf: has no <link>"),
+        (
+            '<robot><link name="a"/><link name="b"/><joint name="x" type="fixed"><parent link="a"/><child link="b"/>'
+            '</joint><joint name="y" type="fixed"><parent link="b"/><child link="a"/></joint></robot>',
+            "hand.urdf: has no root link: its joints form a circle, b -> a -> b",
+        ),
+        (HAND.replace('mass value="0.02"', 'mass value="-0.02"', 1), "mass: value must not be negative, is -0.02"),
+        (HAND.replace("fa_j1", "fa j1"), "joint 'fa j1': its name 'fa j1' is not a name: a letter or _, then"),
+        (HAND.replace("fa_j1", "x" * 10_000), r"joint 'x{64}\.\.': its name 'x{64}\.\.' is not a name: a letter"),
         ("<mujoco/>", "its root is <mujoco>, not <robot>"),
         (HAND.replace('name="fa_1"', 'name="fa_0"', 1), "link 'fa_0' occurs 2 times"),
         (HAND.replace("</robot>", TWICE), "child link 'fa_1' occurs more than once"),
@@ -76,7 +99,10 @@ def refused(draft, text, message):
         (HAND.replace('mass value="0.3"', 'mass value="heavy"'), "link 'palm': mass: value must be a finite number"),
         (HAND.replace('length="0.045"', 'length="inf"', 1), "cylinder: length must be a finite number"),
         (five().replace('<mimic joint="fa_j1"', '<mimic joint="fa_jl"'), "follows 'fa_jl', which is no moving joint"),
-        (five().replace('<mimic joint="fa_j1"', '<mimic joint="fa_j2"'), "in a circle: fa_j2 -> fa_j2"),
+        (
+            five().replace('<mimic joint="fa_j1"', '<mimic joint="fa_j2"'),
+            "hand.urdf: mimic joints follow each other in a circle: fa_j2 -> fa_j2",
+        ),
     ],
 )
 def test_a_broken_or_hostile_file_is_refused_in_one_line(draft, text, message):
@@ -164,7 +190,19 @@ def test_a_mesh_path_that_leaves_the_package_is_refused(draft, path):
 
 @pytest.mark.parametrize("path", ["package://acme/meshes/x.stl", "meshes/x.stl", "../meshes/x.stl", "./x.dae"])
 def test_a_mesh_that_is_missing_is_no_error(draft, path):
-    assert draft(HAND.replace("</link>", MESH.format(path), 1)).questions == ()
+    found = draft(HAND.replace("</link>", MESH.format(path), 1))
+    assert found.questions == ()
+    bodies = next(item for item in found.guesses if item.what.endswith("bodies"))
+    assert not bodies.sure
+    assert re.search(rf"; mesh \S*{path.split('/')[-1]} is not there$", bodies.evidence)
+
+
+def test_xacro_that_was_expanded_is_a_urdf(draft):
+    said = "<!-- made by xacro from <xacro:x> ${y} -->"
+    text = HAND.replace("<robot", '<robot xmlns:xacro="http://www.ros.org/wiki/xacro"').replace(
+        "</robot>", f"{said}</robot>"
+    )
+    assert draft(text).questions == ()
 
 
 def test_a_link_of_the_file_system_does_not_lead_out_of_the_package(tmp_path):
@@ -194,7 +232,7 @@ def test_any_mesh_path_stays_in_the_package_or_is_refused(tmp_path_factory, path
         file = mesh_file(path, root / "urdf" / "hand.urdf", "here")
     except SpecError:
         return
-    assert file is None or file.resolve().is_relative_to(root)
+    assert not is_there(file) or file.resolve().is_relative_to(root)
 
 
 def stl(corners):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from egoscale_sdk.errors import SpecError
 from egoscale_sdk.geometry import rotation_angle
 from egoscale_sdk.retargeting import GapRetargeter, aperture_width
 from egoscale_sdk.scaffold.draft import draft_hand
@@ -73,6 +74,25 @@ def test_three_jaws_on_one_joint_are_a_gripper(draft):
     assert [finger.frames[0].keypoints for finger in found.hand.fingers] == [(4,), (8,), (12, 16, 20)]
     np.testing.assert_allclose(pads(found.hand, 0.0), np.full((3, 3), [0, 0, 0.1095]), atol=1e-5)
     np.testing.assert_allclose(aperture_width(found.hand.aperture, np.array([0.0, 0.03])), [0, 0.045], atol=1e-6)
+
+
+def test_a_fixed_jaw_is_refused_and_as_a_joint_that_stands_still_it_is_read(draft):
+    urdf = Urdf()
+    urdf.link("case", 0.5, collision("box", size="0.06 0.04 0.06"))
+    for name, x in (("fixed", -0.02), ("moving", 0.02)):
+        urdf.link(name, 0.05, collision("box", xyz=(0, 0, 0.05), size="0.012 0.02 0.1"))
+        kind = "fixed" if name == "fixed" else "revolute"
+        urdf.joint(f"{name}_jaw", kind, "case", name, (x, 0, 0.03), limits=None if name == "fixed" else (0.0, 0.6))
+    with pytest.raises(SpecError, match="it has one moving joint; of a gripper with a fixed jaw, make the fixed jaw"):
+        draft(urdf.text())
+    still = '<axis xyz="0 1 0"/><mimic joint="moving_jaw" multiplier="0"/>'
+    joint = f'<joint name="fixed_jaw" type="revolute">{still}'
+    found = draft(urdf.text().replace('<joint name="fixed_jaw" type="fixed">', joint))
+    assert found.questions == ()
+    moved = np.array([pads(found.hand, q)[1] for q in (0.0, 0.6)])
+    np.testing.assert_allclose(moved[0], moved[1], atol=1e-9)
+    with pytest.raises(SpecError, match="has no moving joint; give"):
+        draft(urdf.text().replace('"revolute"', '"fixed"'))
 
 
 def test_a_gripper_is_a_right_hand_unless_told(draft):

@@ -9,6 +9,8 @@ from egoscale_sdk.errors import SpecError
 from egoscale_sdk.geometry import rotation_angle
 from egoscale_sdk.retargeting import KeypointRetargeter
 from egoscale_sdk.scaffold.draft import draft_hand
+from egoscale_sdk.scaffold.names import PluginNames
+from egoscale_sdk.scaffold.package import PackageDraft
 from egoscale_sdk.scaffold.words import role_of
 from egoscale_sdk.sim.hand_model import STIFF, add_hand, empty_spec
 from egoscale_sdk.sim.mj import mujoco
@@ -259,7 +261,21 @@ def test_bodies_come_from_the_files_shapes_or_from_lengths(draft):
 def test_a_hand_without_masses_gets_none(draft):
     text = five().replace("<mass", "<no_mass")
     assert draft(text).hand.mass_kg is None
-    assert draft(five()).hand.mass_kg == pytest.approx(0.3 + 15 * 0.02 + 0.03)
+    whole = draft(five())
+    assert whole.hand.mass_kg == pytest.approx(0.3 + 15 * 0.02 + 0.03)
+    assert not any(item.what.endswith("mass") for item in whole.guesses)
+
+
+def test_a_mass_that_leaves_parts_out_is_a_guess(draft):
+    found = draft(five().replace('<mass value="0.02"/>', ""))
+    mass = guess(found, "mass")
+    assert (mass.value, mass.sure) == ("0.33 kg", False)
+    assert "no mass of 15 of its 17 parts (" in mass.evidence
+    names = PluginNames("acme", "hand")
+    (right,) = PackageDraft(names, (found,), {"right": "hand.urdf"}).spec.hands
+    sources = {item.source: item.fields.split(", ") for item in right.provenance}
+    assert "mass_kg" in sources["egoscale plugin new"]
+    assert sources["hand.urdf"] == ["tree", "joints"]
 
 
 def test_columns_are_named_without_side_and_shared_words(draft):

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.scaffold.draft import draft_hand
 from egoscale_sdk.scaffold.mirror import mirror_hand, mirrored_pair
+from egoscale_sdk.scaffold.names import PluginNames
 from egoscale_sdk.scaffold.pair import pair_hands
+from egoscale_sdk.scaffold.request import Request
 from egoscale_sdk.scaffold.words import other_side
 from egoscale_sdk.specs import SIDES, HandSpec
 from egoscale_sdk.testing.numpy_fk import NumpyKinematics
@@ -119,6 +121,14 @@ def test_any_frame_of_the_palm_can_be_mirrored(tmp_path_factory, angles):
     file = tmp_path_factory.mktemp("hand") / "hand.urdf"
     file.write_text(sliders(turned(*angles)))
     mirror_hand(draft_hand(file, side=None, namespace="acme", name="hand"))  # proves itself
+
+
+def test_two_files_that_do_not_fit_are_named(tmp_path):
+    for side, text in (("left", fingered(4, "left")), ("right", four("right"))):
+        (tmp_path / f"{side}.urdf").write_text(text)
+    request = Request(left=tmp_path / "left.urdf", right=tmp_path / "right.urdf")
+    with pytest.raises(SpecError, match=r"^left\.urdf, right\.urdf: the right hand's joint '\w+' has no counterpart"):
+        request.draft(PluginNames("acme", "hand"))
 
 
 def test_what_is_asked_about_a_hand_is_asked_about_its_image_too(draft):

@@ -51,7 +51,12 @@ def hand_bodies(
     if not any(found.get(link) for link in _rigid_with_root(posture)):
         made[palm] = _palm_bodies(posture, palm, wrist, q_open, pads)
     bodies = [body for link in posture.tree.links for body in (found.get(link) or made.get(link, []))]
-    return tuple(bodies), _guesses(read, list(made))
+    lost = [why for link in posture.tree.links if link in model.links for why in _lost(model.links[link])]
+    return tuple(bodies), _guesses(read, list(made), list(dict.fromkeys(lost)))
+
+
+def _lost(part: Link) -> list[str]:
+    return [why for shape in part.shapes if (why := shape.lost())]
 
 
 def _from_shapes(link: str, part: Link) -> Iterator[BodySpec]:
@@ -181,12 +186,17 @@ def _pad(posture: Posture, finger: Finger, wrist: PoseSpec, q_open: Pose) -> Bod
     return capsule(finger.chain.last, centre, R[:, 2] * _PAD_HALF_M[2], _PAD_HALF_M[1])
 
 
-def _guesses(read: Sequence[str], made: Sequence[str]) -> tuple[Guess, ...]:
+def _guesses(read: Sequence[str], made: Sequence[str], lost: Sequence[str]) -> tuple[Guess, ...]:
     how = f"the file has shapes of {len(read)} links"
+    if made:
+        how = f"{how}, and none of {len(made)} other{'s' if len(made) > 1 else ''}"
+    if lost:
+        more = f" (and {len(lost) - 1} more like it)" if len(lost) > 1 else ""
+        how = f"{how}; {lost[0]}{more}"
     if not made:
-        return (Guess("bodies", f"{len(read)} links", how, sure=True),)
+        return (Guess("bodies", f"{len(read)} links", how, sure=not lost),)
     names = made[0] if len(made) == 1 else f"{made[0]} .. {made[-1]}"
-    return (Guess("bodies", f"{names} by their lengths", f"{how}, and none of {len(made)} others"),)
+    return (Guess("bodies", f"{names} by their lengths", how),)
 
 
 def _rounded(point: Vector) -> tuple[float, float, float]:

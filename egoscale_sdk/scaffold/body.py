@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from egoscale_sdk.sim.lerobot_writer import robot_type
 from egoscale_sdk.specs import (
@@ -54,16 +54,19 @@ def embodiment_of(id: str, title: str, hands: Sequence[HandSpec], *, license: st
     return spec.model_copy(update={"recordings": tuple(_recording(spec, hand) for hand in ordered)})
 
 
-def with_provenance(hand: HandSpec, source: str) -> HandSpec:
+def with_provenance(hand: HandSpec, source: str, *, estimated: Collection[str] = ()) -> HandSpec:
     """Return a hand that says which of its figures are from ``source``, and which are guesses.
 
     Args:
         hand: The hand; what it says itself about its figures is kept.
         source: The file, with what tells it from others.
+        estimated: Fields that are usually read, and of this hand rest on a guess.
     """
     if hand.provenance:
         return hand
-    read, guessed = ([name for name in group if getattr(hand, name)] for group in (_READ, _GUESSED))
+    given = [name for name in (*_READ, *_GUESSED) if getattr(hand, name)]
+    read = [name for name in given if name in _READ and name not in estimated]
+    guessed = [name for name in given if name not in read]
     notes = [Provenance(fields=", ".join(read), source=source)]
     if guessed:
         notes.append(Provenance(fields=", ".join(guessed), source="egoscale plugin new", note=_GUESS_NOTE))

@@ -20,7 +20,7 @@ from egoscale_sdk.scaffold.model import VendorModel, read_model
 from egoscale_sdk.scaffold.opening import open_pose
 from egoscale_sdk.scaffold.posture import Posture
 from egoscale_sdk.scaffold.roles import Named, assign_roles
-from egoscale_sdk.scaffold.tips import find_tips, tip_guesses, tree_with_tips
+from egoscale_sdk.scaffold.tips import find_tips, fixed_below, tip_guesses, tree_with_tips
 from egoscale_sdk.scaffold.words import column_names, roles_of, side_of
 from egoscale_sdk.specs import (
     ApertureSpec,
@@ -28,6 +28,7 @@ from egoscale_sdk.specs import (
     FingerSpec,
     HandSpaceSpec,
     HandSpec,
+    KinematicTree,
     PoseSpec,
     Side,
 )
@@ -88,8 +89,9 @@ def draft_hand(urdf: Path, *, side: Side | None, namespace: str, name: str) -> H
         meaning = _fingers(model, found, posture, side, spoken)
     space = f"{namespace}/{name}_hand@1" if name != "hand" else f"{namespace}/hand@1"
     hand, body_guesses = _hand(model, found, read, meaning, _space(space, read, spoken[0]))
+    weighed = _weighed(model, found, hand)
     tips = tip_guesses(meaning.posture.fingers)
-    guesses = _of_side(meaning.side, (*found.guesses, *read.guesses, *meaning.guesses, *tips, *body_guesses))
+    guesses = _of_side(meaning.side, (*found.guesses, *read.guesses, *meaning.guesses, *tips, *body_guesses, *weighed))
     questions = (*coupled, *read.questions, *meaning.questions)
     return HandDraft(hand, guesses, tuple(f"{name}/{hand.side}.toml: {question}" for question in questions))
 
@@ -165,6 +167,23 @@ def _space(id: str, read: ReadJoints, spoken: Side | None) -> HandSpaceSpec:
 
 def _mass(model: VendorModel, found: FoundHand) -> float | None:
     return round(sum(model.links[link].mass_kg for link in found.tree.links if link in model.links), 6) or None
+
+
+def _weighed(model: VendorModel, found: FoundHand, hand: HandSpec) -> tuple[Guess, ...]:
+    """Say which moving parts the mass leaves out, where the file has masses of others."""
+    parts = [found.tree.root, *(joint.child for joint in found.tree.joints if joint.kind != "fixed")]
+    bare = [part for part in parts if not _part_mass(model, found.tree, part)]
+    if hand.mass_kg is None or not bare:
+        return ()
+    named = ", ".join(bare[:3]) + (", .." if len(bare) > 3 else "")
+    evidence = f"the file has no mass of {len(bare)} of its {len(parts)} parts ({named}): the hand is heavier"
+    return (Guess("mass", f"{hand.mass_kg:g} kg", evidence),)
+
+
+def _part_mass(model: VendorModel, tree: KinematicTree, link: str) -> float:
+    """Mass of a link and of all that is fixed to it."""
+    rigid = [link, *(child for child, _ in fixed_below(tree, link))]
+    return sum(model.links[name].mass_kg for name in rigid if name in model.links)
 
 
 def _of_side(side: Side, guesses: tuple[Guess, ...]) -> tuple[Guess, ...]:

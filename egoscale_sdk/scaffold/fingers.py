@@ -67,7 +67,10 @@ def find_hand(model: VendorModel) -> FoundHand:
     """
     below = _joints_below(model.tree)
     palm, before = _palm(model, below)
-    kinematics = NumpyKinematics(model.tree)
+    try:
+        kinematics = NumpyKinematics(model.tree)
+    except SpecError as error:  # mimic joints in a circle
+        raise SpecError(error.what, where=model.source) from None
     poses = kinematics.poses({})
     fingers, rods = _without_rods(_chains(palm, below), poses, kinematics.couplings)
     _check_fingers(model, palm, fingers, poses)
@@ -94,14 +97,20 @@ def _palm(model: VendorModel, below: dict[str, list[TreeJoint]]) -> tuple[str, l
         if len(onward) > 1:
             return link, passed
         if not onward:
-            moves = [joint.name for joint in passed if joint.kind != "fixed"]
-            raise SpecError(
-                f"no link has two fingers: its {len(moves)} moving joints are one chain",
-                where=model.source,
-                hint="a hand or gripper needs at least two chains of moving joints that leave one link",
-            )
+            raise _one_chain(model, [joint for joint in passed if joint.kind != "fixed"])
         passed.append(onward[0])
         link = onward[0].child
+
+
+def _one_chain(model: VendorModel, moves: list[TreeJoint]) -> SpecError:
+    if not moves:
+        return SpecError("has no moving joint", where=model.source, hint="give the URDF of a hand or gripper")
+    hint = "a hand or gripper needs at least two chains of moving joints that leave one link"
+    what = "one moving joint" if len(moves) == 1 else f"{len(moves)} moving joints are one chain"
+    problem = f"no link has two fingers: its {what}" if len(moves) > 1 else f"no link has two fingers: it has {what}"
+    if len(moves) == 1:
+        hint = "of a gripper with a fixed jaw, make the fixed jaw a link on a joint that follows the other 0 times"
+    return SpecError(problem, where=model.source, hint=hint)
 
 
 def _moving_links(tree: KinematicTree) -> set[str]:

@@ -21,8 +21,8 @@ def package_root(urdf: Path) -> Path:
     return next((parent for parent in (folder, *folder.parents) if (parent / "package.xml").is_file()), folder.parent)
 
 
-def mesh_file(name: str, urdf: Path, where: str) -> Path | None:
-    """Return the file that a mesh element names, or None where it is not there.
+def mesh_file(name: str, urdf: Path, where: str) -> Path:
+    """Return the file that a mesh element names, whether it is there or not.
 
     ``package://name/path`` counts from the package's root, any other path from the URDF's own folder.
 
@@ -43,9 +43,17 @@ def mesh_file(name: str, urdf: Path, where: str) -> Path | None:
     try:
         if not file.resolve().is_relative_to(root):
             raise SpecError(f"mesh path {name!r} climbs out of the package by a link", where=where)
-        return file if file.is_file() else None
-    except (OSError, RuntimeError):  # a name too long for this system, or links in a circle
-        return None
+    except (OSError, RuntimeError):  # a name too long for this system, or links in a circle: it is not there
+        pass
+    return file
+
+
+def is_there(file: Path) -> bool:
+    """Whether a mesh is a file that can be opened; no pipe, no device, no name that this system cannot hold."""
+    try:
+        return file.is_file()
+    except (OSError, RuntimeError):
+        return False
 
 
 @lru_cache(maxsize=256)
@@ -54,6 +62,8 @@ def mesh_points(file: Path) -> NDArray[np.float64] | None:
 
     None for any other or a damaged file.
     """
+    if not is_there(file):
+        return None
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_MESH_BYTES + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from egoscale_sdk.specs import KinematicTree, parse_urdf
 from egoscale_sdk.specs.urdf import MAX_URDF_BYTES
 
 MAX_SHAPES = 4096
+_ENCODING = re.compile(rb"encoding=[\"']([A-Za-z0-9._-]{1,40})")
 ABSURD = 1e6  # no length, angle, mass, speed or force of a hand is so large
 _KINDS: tuple[Kind, ...] = ("box", "cylinder", "capsule", "sphere", "mesh")
 
@@ -65,6 +67,7 @@ def read_model(urdf: Path) -> VendorModel:
     """
     source = urdf.name
     text = _read_text(urdf)
+    _refuse_xacro(text, source)
     tree = parse_urdf(text, source=source)
     robot = SafeElementTree.fromstring(text)
     names = Counter(element.get("name", "") for element in robot.findall("link"))
@@ -90,7 +93,23 @@ def _read_text(urdf: Path) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        raise SpecError("is not UTF-8 text", where=urdf.name) from None
+        stated = _ENCODING.search(data[:200].replace(b"\0", b""))  # of UTF-16 every other byte is zero
+        says = f", but {stated[1].decode('ascii')}" if stated and stated[1].upper() != b"UTF-8" else ""
+        raise SpecError(f"is not UTF-8 text{says}", where=urdf.name, hint="save it as UTF-8") from None
+
+
+def _refuse_xacro(text: str, source: str) -> None:
+    """Raise `SpecError` for macros that are not expanded; text that is no XML is left to `parse_urdf`."""
+    if "xacro" not in text and "${" not in text:
+        return
+    try:
+        elements = list(SafeElementTree.fromstring(text).iter())
+    except Exception:
+        return
+    if any("xacro" in element.tag or any("${" in value for value in element.attrib.values()) for element in elements):
+        expanded = source.removesuffix(".xacro").removesuffix(".urdf") + ".urdf"
+        expanded = expanded if expanded != source else f"plain_{source}"
+        raise SpecError("is a xacro file, not a URDF yet", where=source, hint=f"run: xacro {source} > {expanded}")
 
 
 def _limit(joint: Element, source: str) -> Limit:
@@ -110,7 +129,8 @@ def _link(element: Element, urdf: Path) -> Link:
     inertial = element.find("inertial")
     mass, centre = 0.0, None
     if inertial is not None and (weight := inertial.find("mass")) is not None:
-        mass = max(0.0, _number(weight, "value", f"{where}: mass"))
+        if (mass := _number(weight, "value", f"{where}: mass")) < 0:
+            raise SpecError(f"value must not be negative, is {mass:g}", where=f"{where}: mass")
         centre = _pose(inertial.find("origin"), where)[:3, 3]
     drawn, collision = element.findall("visual"), element.findall("collision")
     parts = [part for part in (*drawn, *collision) if part.find("geometry") is not None]

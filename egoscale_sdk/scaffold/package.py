@@ -62,7 +62,10 @@ class PackageDraft:
     @cached_property
     def spec(self) -> EmbodimentSpec:
         """The embodiment, as it is read back from the files but for the paths of its URDFs."""
-        hands = [with_provenance(draft.hand, self.sources[draft.hand.side]) for draft in self.drafts]
+        hands = [
+            with_provenance(draft.hand, self.sources[draft.hand.side], estimated=_estimated(draft))
+            for draft in self.drafts
+        ]
         return embodiment_of(self.names.id, self.title, hands, license=self.license)
 
     @property
@@ -95,6 +98,11 @@ class PackageDraft:
     def files(self) -> dict[str, str]:
         """Every file by its path in the plugin's folder; raises as `package_files` does."""
         return package_files(self)
+
+
+def _estimated(draft: HandDraft) -> set[str]:
+    """The mass, where the file leaves out a part of it; of joints single figures are unsure, and say so."""
+    return {"mass_kg"} & notes_of(draft.hand, [guess for guess in draft.guesses if not guess.sure]).keys()
 
 
 def write_package(package: PackageDraft, into: Path) -> Path:

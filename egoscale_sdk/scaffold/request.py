@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from egoscale_sdk.errors import EgoscaleError
+from egoscale_sdk.errors import EgoscaleError, SpecError
 from egoscale_sdk.scaffold.draft import HandDraft, draft_hand
 from egoscale_sdk.scaffold.mirror import mirrored_pair
 from egoscale_sdk.scaffold.names import PluginNames, spdx
@@ -63,7 +63,12 @@ class Request:
 
     def _hands(self, names: PluginNames) -> tuple[tuple[HandDraft, ...], dict[Side, str]]:
         if self.left is not None and self.right is not None:
-            drafts = pair_hands(self._hand(self.left, "left", names), self._hand(self.right, "right", names))
+            pair = self._hand(self.left, "left", names), self._hand(self.right, "right", names)
+            try:
+                drafts = pair_hands(*pair)
+            except SpecError as error:
+                files = f"{self.left.name}, {self.right.name}"
+                raise SpecError(error.what, where=files, allowed=error.allowed, hint=error.hint) from None
             return drafts, {"left": _source(self.left), "right": _source(self.right)}
         path = self.urdf or self.left or self.right
         assert path is not None, "checked when the request was made"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.geometry import transform_points
-from egoscale_sdk.scaffold.meshes import mesh_points
+from egoscale_sdk.scaffold.meshes import is_there, mesh_points
 
 _LARGEST_M = 1.0
 _ROUND = 16  # points around a cylinder: its extent within 2 percent
@@ -27,7 +27,7 @@ class Shape:
         pose: ``T_link_shape (4, 4)``.
         size: Half extents of a box; radius and whole length along z of a cylinder or capsule (a capsule's without its
             caps); radius of a sphere; scale of a mesh.
-        mesh: The mesh's file, where it is there.
+        mesh: The file that a mesh names, there or not.
     """
 
     kind: Kind
@@ -42,6 +42,17 @@ class Shape:
         """
         points = np.asarray(transform_points(self.pose, self._local()), np.float64)
         return points if np.abs(points).max(initial=0) < _LARGEST_M else points[:0]
+
+    def lost(self) -> str:
+        """Why a mesh gives no points, with the path that was tried; empty where it does."""
+        if self.mesh is None or len(self.points()):
+            return ""
+        tried = "/".join(self.mesh.parts[-3:])
+        if not is_there(self.mesh):
+            return f"mesh {tried} is not there"
+        if mesh_points(self.mesh) is None:
+            return f"mesh {tried} is no binary STL"
+        return f"mesh {tried} reaches farther than {_LARGEST_M:g} m: it lacks a scale"
 
     def _local(self) -> NDArray[np.float64]:
         if self.kind == "mesh":

@@ -15,6 +15,8 @@ from egoscale_sdk.specs.joints import MimicSpec
 from egoscale_sdk.specs.tree import MAX_JOINTS, KinematicTree, TreeJoint
 
 MAX_URDF_BYTES = 8 * 2**20
+_SHOWN = 64  # letters of a name in an error
+_CIRCLE = 6  # links of a circle in an error
 KINDS = ("revolute", "continuous", "prismatic", "fixed")
 
 
@@ -47,20 +49,47 @@ def parse_urdf(text: str, *, source: str = "URDF") -> KinematicTree:
 
 
 def _message(error: ValidationError | ValueError) -> str:
-    return error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else str(error)
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    if first["type"] in ("string_pattern_mismatch", "string_too_long"):
+        what = {"name": "its name", "root": "the root link"}.get(str(first["loc"][0]), f"{first['loc'][0]}")
+        form = "a letter or _, then letters, digits, _ . -, at most 128 in all"
+        return f"{what} {_short(str(first['input']))} is not a name: {form}"
+    return first["msg"].removeprefix("Value error, ")
+
+
+def _short(name: str) -> str:
+    """A name in quotation marks, cut where it is too long to be read."""
+    return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..")
 
 
 def _root(links: list[str], joints: tuple[TreeJoint, ...], source: str) -> str:
     children = {joint.child for joint in joints}
     roots = [link for link in dict.fromkeys(links) if link not in children]
-    if len(roots) != 1:
-        raise SpecError(f"needs exactly one root link, has {len(roots)}: {roots[:5]}", where=source)
+    if not links:
+        raise SpecError("has no <link>", where=source)
+    if not roots:
+        raise SpecError(f"has no root link: its joints form a circle, {_circle(joints)}", where=source)
+    if len(roots) > 1:
+        named = ", ".join(_short(root) for root in roots[:5])
+        raise SpecError(f"needs exactly one root link, has {len(roots)}: {named}", where=source)
     return roots[0]
+
+
+def _circle(joints: tuple[TreeJoint, ...]) -> str:
+    """The first links of a circle, each the parent of the one before it."""
+    above = {joint.child: joint.parent for joint in joints}
+    link, seen = joints[0].child, [joints[0].child]
+    while (link := above[link]) not in seen:
+        seen.append(link)
+    path = [*seen[seen.index(link) :], link][::-1]
+    return " -> ".join(path if len(path) <= _CIRCLE else [*path[:_CIRCLE], ".."])
 
 
 def _joint(element: Element, source: str) -> TreeJoint:
     name = element.get("name", "")
-    where = f"{source}: joint {name!r}"
+    where = f"{source}: joint {_short(name)}"
     kind = element.get("type", "")
     if kind not in KINDS:
         raise SpecError(f"type {kind!r} is not supported", where=where, allowed=KINDS)
