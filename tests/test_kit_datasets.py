@@ -15,7 +15,7 @@ from egoscale_sdk.testing.fakes.good import good_spec
 from egoscale_sdk.testing.fakes.plugin import egoscale_embodiments
 from egoscale_sdk.testing.recorded import ROWS, motion, recorded
 from egoscale_sdk.testing.run import CheckResult, run_check
-from egoscale_sdk.testing.strangers import columns_and_joints, strangers
+from egoscale_sdk.testing.strangers import columns_and_joints, meaning, strangers
 from egoscale_sdk.testing.subject import Subject
 
 CHECKS = {check.id: check for check in all_checks()}
@@ -93,12 +93,35 @@ def test_an_upgrade_that_only_counts_columns_is_found():
     assert "two columns exchanged" in result.detail
 
 
-def test_strange_declarations_differ_in_their_columns():
+class _ComparesColumns:
+    """Knows columns and joints, but not that wrist frame, axes or action space may differ."""
+
+    def __init__(self, changed: str) -> None:
+        self.changed = changed
+
+    @hookimpl
+    def egoscale_embodiments(self) -> list[EmbodimentEntry]:
+        return egoscale_embodiments()
+
+    @hookimpl
+    def egoscale_upgrade_declaration(self, declared: EmbodimentSpec, current: EmbodimentSpec) -> Any:
+        before, after = meaning(declared), meaning(current)
+        return current if [part for part in before if before[part] != after[part]] == [self.changed] else None
+
+
+@pytest.mark.parametrize("part", ["wrist frames", "axes", "action space"])
+def test_an_upgrade_that_silences_another_difference_is_found(part):
+    result = judge("DATA005", Subject(PluginHost({NAMESPACE: _ComparesColumns(part)}), NAMESPACE, GOOD_ID))
+    assert (result.status, f"with other {part}" in result.detail) == ("failed", True)
+
+
+def test_strange_declarations_mean_something_else():
     for spec in (good_spec(), shipped("human/hands@1").spec, shipped("gripper/panda@1").spec):
-        own = columns_and_joints(spec)
-        others = [columns_and_joints(stranger) for stranger in strangers(spec).values()]
-        assert own not in others
-        assert len(set(others)) == len(others) >= 2
+        found = strangers(spec)
+        assert all(meaning(stranger) != meaning(spec) for stranger in found.values())
+        others = [what for what, stranger in found.items() if columns_and_joints(stranger) != columns_and_joints(spec)]
+        assert len({columns_and_joints(found[what]) for what in others}) == len(others) >= 2
+        assert {"another wrist frame", "another action space"} <= set(found) - set(others)
 
 
 class _OwnSpace:

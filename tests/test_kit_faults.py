@@ -315,6 +315,7 @@ def changed(field, **values):
         ("SIM002", changed("joints", effort_nm=1e-6), "joint 'left_thumb_yaw' is at"),
         ("SIM002", changed("dynamics", kp=0.02), "joint 'left_"),
         ("SIM003", lambda hand: {"mass_kg": 0.0004}, "kg"),
+        ("SIM003", lambda hand: {"mass_kg": 2.2 * hand.mass_kg}, "left.urdf weigh 0.55 kg"),
         ("SIM004", changed("bodies", radius_m=0.03), "overlap by"),
         ("SIM005", lambda hand: {"bodies": hand.bodies[:1]}, "nothing touches a ball"),
     ],
@@ -334,6 +335,21 @@ def test_a_root_within_the_tree_is_simulated_where_it_is():
 
     result = run_check(CHECKS["SIM001"], with_hands(from_the_knuckle))
     assert result.status == "passed", result.detail
+
+
+def test_a_urdf_that_weighs_some_links_only_is_no_judge_of_the_mass():
+    def heavier(hand):
+        extra = {"link": f"{hand.side}_index_tip", "kind": "capsule", "radius_m": 0.005}
+        body = hand.bodies[-1].model_copy(update=extra)
+        joints = [
+            joint.model_copy(update={"kind": "revolute"}) if joint.child == body.link else joint
+            for joint in hand.tree.joints
+        ]
+        tree = hand.tree.model_copy(update={"joints": tuple(joints)})
+        return {"tree": tree, "bodies": (*hand.bodies, body), "mass_kg": 2.2 * hand.mass_kg}
+
+    result = run_check(CHECKS["SIM003"], with_hands(heavier))
+    assert (result.status, "URDF" in result.detail) == ("passed", False), result.detail
 
 
 def test_a_root_that_moves_cannot_be_simulated():

@@ -10,6 +10,7 @@ from egoscale_sdk.host import default_host
 from egoscale_sdk.specs import (
     ColumnSpec,
     EmbodimentSpec,
+    FingerSpec,
     HandSpec,
     MimicSpec,
     PoseSpec,
@@ -23,7 +24,7 @@ from egoscale_sdk.testing.fakes import good, with_hands, with_spec
 from egoscale_sdk.testing.fakes.good import good_spec
 from egoscale_sdk.testing.run import CheckResult, run_check
 from egoscale_sdk.testing.subject import Subject
-from egoscale_sdk.testing.urdf_limits import urdf_limits
+from egoscale_sdk.testing.urdf_figures import urdf_limits, urdf_masses
 
 CHECKS = {check.id: check for check in all_checks()}
 SHIPPED = [entry.id for entry in default_host().embodiments()]
@@ -112,6 +113,19 @@ def urdf(tmp_path, monkeypatch):
     return read
 
 
+def test_a_mass_that_is_no_number_names_file_and_link(tmp_path, monkeypatch) -> None:
+    package = tmp_path / f"masses_{tmp_path.name}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    link = '<link name="palm"><inertial><mass value="{}"/></inertial></link>'
+    for value in ("0.5", "heavy"):
+        (package / f"{value}.urdf").write_text(f'<robot name="r">{link.format(value)}<link name="tip"/></robot>')
+    assert urdf_masses(f"{package.name}:0.5.urdf") == {"palm": 0.5}
+    with pytest.raises(Violation, match=r"heavy.urdf: <mass> of link 'palm'"):
+        urdf_masses(f"{package.name}:heavy.urdf")
+
+
 class TestUrdfLimits:
     @pytest.mark.parametrize(
         ("element", "expected"),
@@ -187,6 +201,35 @@ class TestFingers:
 
         assert "is both in index and in middle" in complaint("SPEC007", one_hand("right", mix))
 
+    @pytest.mark.parametrize(
+        ("role", "shift", "words"),
+        [
+            ("middle", 4, "follows keypoints 13, 17, 20, none of which is the middle's (9 to 12)"),
+            ("index", 4, "follows keypoints 9, none of which is the index's (5 to 8)"),
+            ("thumb", 4, "follows keypoints 5, none of which is the thumb's (1 to 4)"),
+        ],
+    )
+    def test_a_finger_that_follows_anothers_keypoints_is_found(self, role: str, shift: int, words: str) -> None:
+        def follow(hand: HandSpec) -> dict[str, Any]:
+            return {"fingers": tuple(moved(finger) if finger.role == role else finger for finger in hand.fingers)}
+
+        def moved(finger: FingerSpec) -> FingerSpec:
+            frames = [
+                frame.model_copy(update={"keypoints": tuple(min(20, k + shift) for k in frame.keypoints)})
+                for frame in finger.frames
+            ]
+            return finger.model_copy(update={"frames": tuple(frames)})
+
+        assert words in complaint("SPEC007", one_hand("right", follow))
+
+    def test_a_mean_of_thumb_and_index_is_refused(self) -> None:
+        def mix(hand: HandSpec) -> dict[str, Any]:
+            thumb, index, *others = hand.fingers
+            tip = index.frames[-1].model_copy(update={"keypoints": (4, 8)})
+            return {"fingers": (thumb, index.model_copy(update={"frames": (*index.frames[:-1], tip)}), *others)}
+
+        assert "keypoints 4, 8, of the thumb and of another" in complaint("SPEC007", one_hand("left", mix))
+
     def test_a_phalanx_without_a_body_is_named(self) -> None:
         def strip(hand: HandSpec) -> dict[str, Any]:
             return {"bodies": tuple(body for body in hand.bodies if "index_middle" not in body.link)}
@@ -209,6 +252,14 @@ class TestWristFrame:
     @pytest.mark.parametrize(("axis", "words"), [("x", "not along +z"), ("y", "not along +z"), ("z", "not towards +x")])
     def test_a_turned_frame_is_found(self, axis: str, words: str) -> None:
         assert words in complaint("SPEC008", one_hand("right", turned(axis)))
+
+    @pytest.mark.parametrize("metres", [-0.4, 0.09])
+    def test_one_that_is_no_wrists_place_is_found(self, metres: float) -> None:
+        def shift(hand: HandSpec) -> dict[str, Any]:
+            x, y, z = hand.T_root_wrist.xyz_m
+            return {"T_root_wrist": hand.T_root_wrist.model_copy(update={"xyz_m": (x + metres, y, z)})}
+
+        assert "mm from where its fingers begin" in complaint("SPEC008", one_hand("right", shift))
 
     def test_a_left_hand_that_says_it_is_right_is_found(self) -> None:
         """With the frame of the other side: fingers along z, closing towards x, but the thumb where it cannot be."""

@@ -25,11 +25,13 @@ class Facing:
         fingers: Mean position ``(3,)`` of the tips of all fingers but the thumb.
         closing: Mean motion ``(3,)`` of those tips when the joint that moves each farthest closes halfway; None where
             no joint has clearly more room to one side.
+        knuckles_m: Distance from the wrist to the mean place where those fingers begin (their first frame).
         thumbward: How far thumb and index begin towards +y of the other fingers; None where there are no others.
     """
 
     fingers: Floats
     closing: Floats | None
+    knuckles_m: float
     thumbward: float | None
 
 
@@ -40,6 +42,7 @@ def facing(hand: HandSpec, kinematics: NumpyKinematics) -> Facing:
     T_wrist_root = np.asarray(inverse_pose(hand.T_root_wrist.matrix()), np.float64)
     links = _in_wrist(kinematics.poses(pose), T_wrist_root)
     tips = [finger.frames[-1].frame for finger in hand.fingers if finger.role != "thumb"]
+    knuckles = [finger.frames[0].frame for finger in hand.fingers if finger.role != "thumb"]
     closed = [
         _in_wrist(kinematics.poses(pose | {joint.name: goal}), T_wrist_root)
         for joint in hand.actuated
@@ -49,6 +52,7 @@ def facing(hand: HandSpec, kinematics: NumpyKinematics) -> Facing:
     return Facing(
         fingers=np.mean([links[tip] for tip in tips], axis=0),
         closing=np.mean(motions, axis=0) if motions else None,
+        knuckles_m=_length(np.mean([links[knuckle] for knuckle in knuckles], axis=0)),
         thumbward=_thumbward(hand, links),
     )
 

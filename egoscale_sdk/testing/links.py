@@ -1,4 +1,4 @@
-"""Walking a kinematic tree: what hangs below what, and which links move as one."""
+"""Walking a kinematic tree: what hangs below what, and which links move as one; fingers along it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.hands.wrist import FINGERS
 from egoscale_sdk.specs import FingerSpec, KinematicTree, TreeJoint
 from egoscale_sdk.testing.check import Violation
 
@@ -71,6 +72,22 @@ def check_finger(tree: KinematicTree, root: str, finger: FingerSpec, *, ends: bo
     beyond = movable(below(tree, tip))
     if ends and beyond:
         raise Violation(f"{finger.role}: {tip!r} is no tip, joint {beyond[0].name!r} hangs below it")
+
+
+def check_keypoints(finger: FingerSpec) -> None:
+    """Hold the keypoints that a finger's frames follow against its role.
+
+    Raises:
+        Violation: a frame follows none of its own finger's, or a mean of the thumb's and of another finger's.
+    """
+    own, thumb = set(FINGERS[finger.role]), set(FINGERS["thumb"])
+    for target in finger.frames:
+        followed = set(target.keypoints)
+        where = f"{finger.role}: frame {target.frame!r} follows keypoints {', '.join(map(str, target.keypoints))}"
+        if not followed & own:
+            raise Violation(f"{where}, none of which is the {finger.role}'s ({min(own)} to {max(own)})")
+        if followed & thumb and followed - thumb:
+            raise Violation(f"{where}, of the thumb and of another finger")
 
 
 def parts_of(tree: KinematicTree, finger: FingerSpec, points: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:

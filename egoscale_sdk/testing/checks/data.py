@@ -20,7 +20,7 @@ from egoscale_sdk.specs import RecordingBlock
 from egoscale_sdk.testing.check import NotApplicable, Violation, check
 from egoscale_sdk.testing.layouts import Written, write_recording
 from egoscale_sdk.testing.recorded import FPS, provider, recorded
-from egoscale_sdk.testing.strangers import columns_and_joints, strangers
+from egoscale_sdk.testing.strangers import meaning, strangers
 from egoscale_sdk.testing.subject import Subject
 
 HORIZON = 8
@@ -100,15 +100,19 @@ def recordings_are_read_back(subject: Subject) -> str:
 
 
 @check("DATA005", "must", needs={"plugin"}, mend="return None for a declared spec that the plugin does not know")
-def upgrades_keep_the_columns(subject: Subject) -> str:
-    """An upgrade never reads a column as another joint: a declaration that the plugin does not know is refused."""
+def upgrades_keep_the_meaning(subject: Subject) -> str:
+    """An upgrade never lets an action mean something else: a declaration that the plugin does not know is refused."""
     if "egoscale_upgrade_declaration" not in subject.plugin.hooks:
         raise NotApplicable("the plugin upgrades no declarations")
     asked = strangers(subject.spec)
     for what, declared in asked.items():
         upgraded = subject.host.upgrade(declared, subject.spec)
-        if upgraded is not None and columns_and_joints(upgraded) != columns_and_joints(declared):
-            raise Violation(f"rows that were declared with {what} would be read as {upgraded.id}, column by column")
+        if upgraded is None:
+            continue
+        before, after = meaning(declared), meaning(upgraded)
+        changed = [part for part in before if before[part] != after[part]]
+        if changed:
+            raise Violation(f"rows declared with {what} would be read as {upgraded.id} with other {', '.join(changed)}")
     return f"{len(asked)} strange declarations"
 
 

@@ -12,14 +12,17 @@ from egoscale_sdk.sim.hand_bench import HandBench
 from egoscale_sdk.specs import HandSpec
 from egoscale_sdk.testing.check import Need, NotApplicable, Violation, check
 from egoscale_sdk.testing.grip import Grip, grip, inwards, links_of_fingers
+from egoscale_sdk.testing.links import below, rigid_part
 from egoscale_sdk.testing.numpy_body import Array, configurations, matrix
 from egoscale_sdk.testing.subject import Subject
+from egoscale_sdk.testing.urdf_figures import urdf_masses
 
 BODIES: set[Need] = {"bodies"}
 EXACT_M = 1e-6  # of metres and of entries of a rotation
 SETTLED = {"rad": 0.03, "m": 1e-3}
 MOVE_S, SETTLE_S = 0.5, 0.75
 OVERLAP_M, SHORT_M = 5e-3, 15e-3
+URDF_FACTOR = 1.5  # a URDF may leave out cables and covers, or carry an adapter
 MASS_KG, MASS_SHARE, FRAMES_KG = (0.02, 10.0), 0.02, 5e-3
 
 
@@ -77,7 +80,13 @@ def hands_weigh_what_they_should(subject: Subject) -> str:
             raise Violation(
                 f"the {hand.side} hand weighs {found:.4g} kg; a hand weighs {MASS_KG[0]} to {MASS_KG[1]} kg"
             )
-        figures.append(f"{hand.side} {found:.3f} kg")
+        stated = _mass_of_urdf(hand)
+        if stated and not stated / URDF_FACTOR <= hand.mass_kg <= stated * URDF_FACTOR:
+            raise Violation(
+                f"mass_kg of the {hand.side} hand is {hand.mass_kg:.4g}, the links of {hand.urdf} weigh {stated:.4g} kg"
+            )
+        urdf = f", URDF {stated:.3f} kg" if stated else ""
+        figures.append(f"{hand.side} {found:.3f} kg{urdf}")
     if not figures:
         raise NotApplicable("no hand states mass_kg")
     return ", ".join(figures)
@@ -117,6 +126,18 @@ def fingers_touch_a_ball(subject: Subject) -> str:
             raise Violation(f"{hand.side} hand: of its {len(hand.fingers)} fingers, {what} touches {ball}")
         figures.append(f"{hand.side}: {', '.join(fingers)}")
     return "; ".join(figures)
+
+
+def _mass_of_urdf(hand: HandSpec) -> float | None:
+    """Sum up what moves with the hand's root; None unless every rigid part that has a body has a mass in the file."""
+    assert hand.tree is not None
+    masses = urdf_masses(hand.urdf) if hand.urdf else {}
+    base = rigid_part(hand.tree, hand.root)
+    links = [base, *(joint.child for joint in below(hand.tree, base))]
+    weighed = {rigid_part(hand.tree, link) for link in links if link in masses}
+    if not {rigid_part(hand.tree, body.link) for body in hand.bodies} <= weighed:
+        return None
+    return sum(masses.get(link, 0.0) for link in links)
 
 
 def _simulated(subject: Subject) -> Iterator[HandSpec]:

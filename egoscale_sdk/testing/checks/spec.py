@@ -23,10 +23,10 @@ from egoscale_sdk.testing.columns import compare_columns, without_side
 from egoscale_sdk.testing.facing import Facing, facing
 from egoscale_sdk.testing.figures import without_figure, without_source
 from egoscale_sdk.testing.fingerprints import place_of_fingerprints, read_fingerprints
-from egoscale_sdk.testing.links import above, below, check_finger, movable, parts_of, rigid_part
+from egoscale_sdk.testing.links import above, below, check_finger, check_keypoints, movable, parts_of, rigid_part
 from egoscale_sdk.testing.questions import OPEN_QUESTIONS, open_questions
 from egoscale_sdk.testing.subject import Subject
-from egoscale_sdk.testing.urdf_limits import Limits, urdf_limits
+from egoscale_sdk.testing.urdf_figures import Limits, urdf_limits
 
 ROOM = {"rad": 1e-3, "m": 1e-4}
 """The least distance between two limits."""
@@ -34,6 +34,7 @@ _ROUNDING = 1e-6
 _ALONG = math.cos(math.radians(30))
 _CLOSES_M = 0.005
 _THUMBWARD_M = 0.005
+_KNUCKLES_M = (0.02, 0.3)
 
 
 @check("SPEC001", "must", mend="write the same id into embodiment.toml and into the plugin's entry")
@@ -119,7 +120,10 @@ def columns_are_the_joints(subject: Subject) -> str:
 
 
 @check(
-    "SPEC007", "must", needs={"forward_kinematics"}, mend="list a finger's frames from palm to tip under [[fingers]]"
+    "SPEC007",
+    "must",
+    needs={"forward_kinematics"},
+    mend="list a finger's frames from palm to tip under [[fingers]], with the keypoints of the same finger of a person",
 )
 def fingers_go_outwards(subject: Subject) -> str:
     """There are a thumb and another finger; the frames of each go outwards along the tree, to a tip that moves."""
@@ -138,6 +142,7 @@ def fingers_go_outwards(subject: Subject) -> str:
                 if target.frame in frames:
                     raise Violation(f"frame {target.frame!r} is both in {frames[target.frame]} and in {finger.role}")
                 frames[target.frame] = finger.role
+            check_keypoints(finger)
         counts.append(f"{hand.side} {len(roles)} fingers, {len(frames)} frames")
     return "; ".join(counts)
 
@@ -154,7 +159,8 @@ def the_wrist_frame_faces_right(subject: Subject) -> str:
         found = facing(hand, subject.oracles[hand.side])
         _judge_facing(hand, found)
         closing = "" if found.closing is None else f", closing {_mm(found.closing)} mm"
-        notes.append(f"{hand.side} tips {_mm(found.fingers)} mm{closing}")
+        distance = f"{1e3 * found.knuckles_m:.0f} mm from the wrist"
+        notes.append(f"{hand.side} tips {_mm(found.fingers)} mm{closing}, first frames {distance}")
     return "; ".join(notes)
 
 
@@ -302,6 +308,10 @@ def _judge_facing(hand: HandSpec, found: Facing) -> None:
         raise Violation(f"{hand.side} hand: the open fingertips are at {_mm(tips)} mm, which is not along +z")
     if closing is not None and closing[0] < max(_CLOSES_M, abs(closing[1])):
         raise Violation(f"{hand.side} hand: closing moves the fingertips by {_mm(closing)} mm, not towards +x")
+    nearest, farthest = _KNUCKLES_M
+    if not nearest <= found.knuckles_m <= farthest:
+        where = f"{1e3 * found.knuckles_m:.0f} mm from where its fingers begin"
+        raise Violation(f"{hand.side} hand: the wrist frame is {where}; a wrist is 20 to 300 mm from there")
     sign, wanted = (1.0, "+y") if hand.side == "right" else (-1.0, "-y")
     if found.thumbward is not None and sign * found.thumbward < _THUMBWARD_M:
         where = f"thumb and index begin {1e3 * found.thumbward:+.0f} mm along y of the other fingers"

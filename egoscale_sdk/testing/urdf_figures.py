@@ -1,4 +1,4 @@
-"""The `<limit>` elements of a URDF, which `parse_urdf` leaves alone: a reader of the kit's own."""
+"""Limits and masses of a URDF, which `parse_urdf` leaves alone: a reader of the kit's own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,33 @@ def urdf_limits(resource: str) -> dict[str, Limits]:
     Raises:
         Violation: the file is not there, or a limit is no number.
     """
+    return {joint.get("name", ""): _limits(joint, resource) for joint in _robot(resource) if joint.tag == "joint"}
+
+
+def urdf_masses(resource: str) -> dict[str, float]:
+    """Return the mass of every link of ``"package:path"`` that states one above zero, in kilograms.
+
+    Raises:
+        Violation: the file is not there, or a mass is no number.
+    """
+    found = {}
+    for link in _robot(resource):
+        mass = link.find("inertial/mass") if link.tag == "link" else None
+        if mass is None:
+            continue
+        try:
+            found[link.get("name", "")] = float(mass.get("value", ""))
+        except ValueError:
+            raise Violation(f"{resource}: <mass> of link {link.get('name')!r} is {dict(mass.attrib)}") from None
+    return {link: mass for link, mass in found.items() if mass > 0}
+
+
+def _robot(resource: str) -> ElementTree.Element:
     package, _, path = resource.partition(":")
     try:
-        robot = ElementTree.fromstring(resources.files(package).joinpath(path).read_bytes())
+        return ElementTree.fromstring(resources.files(package).joinpath(path).read_bytes())
     except (ModuleNotFoundError, FileNotFoundError):
         raise Violation(f"{resource} is not installed") from None
-    return {joint.get("name", ""): _limits(joint, resource) for joint in robot if joint.tag == "joint"}
 
 
 def _limits(joint: ElementTree.Element, resource: str) -> Limits:
