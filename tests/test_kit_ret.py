@@ -98,7 +98,7 @@ def test_an_aperture_that_is_not_what_the_pads_do_is_caught():
     )
     result = run_check(CHECKS["RET010"], subject)
     assert (result.status, result.traceback) == ("failed", "")
-    assert "distance of the pads" in result.detail
+    assert "mm more or less than its pads part" in result.detail
 
 
 def test_what_the_kit_judges_grippers_with_is_its_own(monkeypatch):

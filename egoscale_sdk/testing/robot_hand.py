@@ -119,14 +119,23 @@ def _width(aperture: ApertureSpec, q: Floats) -> Floats:
     return aperture.constant_m + aperture.linear * q + turn
 
 
-def pads_apart(subject: Subject, side: Side, joints: ArrayLike) -> Floats | None:
-    """Distance ``(*b)`` between a gripper's first and its last pad by the kit's kinematics, metres; None without."""
+def aperture_error_m(subject: Subject, side: Side, samples: int = 9) -> float:
+    """How much farther an aperture changes between its limits than a gripper's pads part, by the kit's kinematics.
+
+    Pads part along the line on which one moves past the other. 0 without an aperture, a tree or two fingers.
+    """
     hand = subject.spec.hand(side)
-    if side not in subject.oracles or len(hand.fingers) < 2:
-        return None
-    at = positions(subject, side, joints)
+    if hand.aperture is None or side not in subject.oracles or len(hand.fingers) < 2:
+        return 0.0
+    driven = [joint.name for joint in hand.actuated].index(hand.aperture.joint)
+    q = np.tile(rest(hand), (samples, 1))
+    q[:, driven] = np.linspace(*(end[driven] for end in limits(hand)), samples)
+    at = positions(subject, side, q)
     apart = at[hand.fingers[0].frames[-1].frame] - at[hand.fingers[-1].frames[-1].frame]
-    return np.asarray(np.linalg.norm(apart, axis=-1), np.float64)
+    distance = np.linalg.norm(apart, axis=-1)
+    way = apart[distance.argmax()] - apart[distance.argmin()]
+    parted = apart @ way / max(float(np.linalg.norm(way)), 1e-9)
+    return float(np.ptp(opening(subject, side, q) - parted))
 
 
 def bone_errors(subject: Subject, side: Side, at: dict[str, Floats], keypoints: Floats) -> dict[str, Floats]:

@@ -11,6 +11,7 @@ from egoscale_sdk.testing import gestures
 from egoscale_sdk.testing.check import NotApplicable, Violation, check
 from egoscale_sdk.testing.robot_hand import (
     Floats,
+    aperture_error_m,
     bone_errors,
     followed,
     gesture_positions,
@@ -18,7 +19,6 @@ from egoscale_sdk.testing.robot_hand import (
     mirror_error_m,
     misfit,
     opening,
-    pads_apart,
     positions,
     show,
     shown_clips,
@@ -145,7 +145,8 @@ def closing_hands_close(subject: Subject) -> str:
         motion = gestures.clip("grasp", side, size)
         closing = show(subject, side, motion).joints[: gestures.FRAMES // 2]
         wide = opening(subject, side, closing)
-        _check_aperture(subject, side, closing, wide)
+        if (by := aperture_error_m(subject, side)) > PADS_M:
+            raise Violation(f"{side} hand: its aperture changes by {1e3 * by:.1f} mm more or less than its pads part")
         rise = float(np.diff(wide).max())
         if not rise <= RISE_M:
             frame = int(np.diff(wide).argmax())
@@ -163,18 +164,6 @@ def closing_hands_close(subject: Subject) -> str:
                 f"{side} {1e3 * wide[0]:.0f} to {1e3 * wide[-1]:.0f} mm, at worst {1e3 * rise:+.2f} mm a frame"
             )
     return "; ".join(figures)
-
-
-def _check_aperture(subject: Subject, side: Side, joints: Floats, wide: Floats) -> None:
-    """What a gripper's aperture says and what its pads do by the kit's kinematics differ by their thickness at most."""
-    apart = pads_apart(subject, side, joints) if subject.spec.hand(side).aperture else None
-    if apart is None:
-        return
-    by = float(np.ptp(wide - apart))
-    if by > PADS_M:
-        raise Violation(
-            f"{side} hand: while it closes, aperture and distance of the pads change by {1e3 * by:.1f} mm more"
-        )
 
 
 @check(
