@@ -157,6 +157,13 @@ def test_the_command_prints_what_it_did_as_json(people, capsys):
     assert Dataset.open(people.path).action_set("grip").retargeting.retargeter == "egoscale/keypoints@2"
 
 
+def test_the_command_passes_settings_on_and_the_datasets_rate(people):
+    assert command(people.path, "--to", TARGET, "--target", "scaled", "-q") == 0
+    dataset = Dataset.open(people.path)
+    parameters = dataset.action_set("unitree_g1_dex3").retargeting.parameters
+    assert (parameters["target"], parameters["rate_hz"]) == ("scaled", dataset.declaration.fps)
+
+
 def test_the_command_says_that_there_is_nothing_new(people, capsys):
     words = (people.path, "--to", TARGET, "-q")
     assert command(*words) == 0
@@ -172,6 +179,7 @@ def test_the_command_says_that_there_is_nothing_new(people, capsys):
         (["--to", "nobody/hand"], "nobody"),
         (["--to", "human/hands"], "human"),
         (["--to", TARGET, "--retargeter", "egoscale/gap"], "gap"),
+        (["--to", "gripper/panda", "--target", "metric"], "no setting 'target'"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_2(people, capsys, words, said):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egoscale_sdk.interfaces import Retargeter
     from egoscale_sdk.retargeting.dataset import RetargetSummary
 
 
@@ -17,6 +20,8 @@ def retarget(
     to: str,
     name: str | None = None,
     retargeter: str | None = None,
+    target: Literal["shape", "scaled", "metric"] | None = None,
+    backend: Literal["eager", "compiled"] | None = None,
     report: Path | None = None,
     json: bool = False,
     quiet: Annotated[bool, arg(aliases=["-q"])] = False,
@@ -29,13 +34,17 @@ def retarget(
     Examples:
         egoscale retarget people.zarr --to acme/hand
         egoscale retarget people.zarr --to acme/hand@1 --name grip --json
-        egoscale retarget people.zarr --to acme/hand --report report.html
+        egoscale retarget people.zarr --to acme/hand --target scaled --report report.html
 
     Args:
         dataset: Dataset of human recordings, e.g. people.zarr.
         to: Id of the target embodiment; without @N the highest installed.
         name: Name of the action set; by default made from the id (acme/hand becomes acme_hand).
         retargeter: Id of the retargeter, of any plugin; needed where several serve the hand and no plugin decides.
+        target: What of the person is kept: shape (directions of bones, the default), scaled (places of a hand grown to
+            the robot's size) or metric (places as they are).
+        backend: How it is computed: eager (the default) or compiled, which takes a minute to begin and pays from some
+            hours of recording on.
         report: Write a page here: errors by finger, pinches, joints at their limits, jitter, the worst frames, and an
             animation of person and robot.
         json: Print the summary as JSON.
@@ -52,22 +61,42 @@ def retarget(
     refuse_unwritable(report)
     torch.set_num_threads(1)  # a clip's operations are over before a second thread has woken up
     host = default_host()
-    opened, target = Dataset.open(dataset), host.spec(to)
+    opened, robot = Dataset.open(dataset), host.spec(to)
+    asked: dict[str, str] = {
+        name: value for name, value in (("target", target), ("backend", backend)) if value is not None
+    }
     retargeters = {
-        hand.side: host.retargeter(hand, retargeter, source=opened.declaration.spec) for hand in target.hands
+        hand.side: _with_settings(
+            host.retargeter(hand, retargeter, source=opened.declaration.spec), asked, opened.declaration.fps
+        )
+        for hand in robot.hands
     }
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
-    with progress_bar(f"retarget to {target.id}", quiet=quiet) as progress:
-        summary = retarget_dataset(opened, target, retargeters, provider, name=name, progress=progress)
+    with progress_bar(f"retarget to {robot.id}", quiet=quiet) as progress:
+        summary = retarget_dataset(opened, robot, retargeters, provider, name=name, progress=progress)
     if report is not None:
         from egoscale_sdk.cli.retarget_report import write_retarget_report
 
         write_retarget_report(opened, summary.action_set, report)
     emit(
-        {"dataset": dataset, "version": opened.version, "target": target.id, **asdict(summary)},
+        {"dataset": dataset, "version": opened.version, "target": robot.id, **asdict(summary)},
         as_json=json,
-        text=f"{dataset}: action set '{summary.action_set}' for {target.id}: {_text(summary)}",
+        text=f"{dataset}: action set '{summary.action_set}' for {robot.id}: {_text(summary)}",
     )
+
+
+def _with_settings(retargeter: Retargeter, asked: Mapping[str, str], fps: float) -> Retargeter:
+    """The same retargeter with settings, and at the dataset's rate, where it takes them."""
+    from inspect import signature
+
+    from egoscale_sdk.errors import EgoscaleError
+
+    known = signature(type(retargeter)).parameters
+    for name in asked:
+        if name not in known:
+            raise EgoscaleError(f"retargeter {retargeter.id} has no setting {name!r}", where=f"--{name}")
+    settings = {**asked, **({"rate_hz": fps} if "rate_hz" in known else {})}
+    return type(retargeter)(retargeter.hand, **settings) if settings else retargeter
 
 
 def _text(summary: RetargetSummary) -> str:

@@ -24,12 +24,15 @@ class Window:
 
 
 def batches(clips: int, frames: int) -> Iterator[list[Window]]:
-    """Yield the windows of clips of equal length, earlier ones first, in lots of one length solved together."""
-    for start in range(0, max(1, frames - OVERLAP), HOP):
-        length = min(WINDOW, -(-(frames - start) // SHORTEST) * SHORTEST)
+    """Yield the windows of clips of equal length in lots of one length: each clip's in order, its last ones last."""
+    starts = range(0, max(1, frames - OVERLAP), HOP)
+    lengths = [min(WINDOW, -(-(frames - start) // SHORTEST) * SHORTEST) for start in starts]
+    for length in sorted(set(lengths), reverse=True):
+        own = [start for start, its in zip(starts, lengths, strict=True) if its == length]
+        windows = [Window(clip, start, length) for clip in range(clips) for start in own]
         size = max(1, BATCH_FRAMES // length)
-        for first in range(0, clips, size):
-            yield [Window(clip, start, length) for clip in range(first, min(clips, first + size))]
+        for first in range(0, len(windows), size):
+            yield windows[first : first + size]
 
 
 def gather(values: Tensor, windows: Sequence[Window]) -> Tensor:
