@@ -33,9 +33,16 @@ REFUSED = {
     "outside entity": (OUTSIDE, "entities"),
     "too large": (robot(" " * (9 * 2**20)), "larger than"),
     "10,000 joints": (chain_of(10_000), "10000 joints; at most 512"),
-    "no link": (robot(""), "exactly one root link, has 0"),
+    "no link": (robot(""), "has no <link>"),
     "two roots": (robot(A_B), "exactly one root link, has 2"),
-    "cycle of two": (robot(A_B + joint("j", "a", "b") + joint("k", "b", "a")), "exactly one root link, has 0"),
+    "cycle of two": (
+        robot(A_B + joint("j", "a", "b") + joint("k", "b", "a")),
+        "has no root link: its joints form a circle, b -> a -> b",
+    ),
+    "parent that is no link": (
+        robot('<link name="b"/>' + joint("j", "ghost", "b")),
+        "has no root link: the parent 'ghost' of a joint is no <link>",
+    ),
     "cycle beside a root": (
         robot(A_B + '<link name="c"/>' + joint("j", "b", "c") + joint("k", "c", "b")),
         "not connected to the root 'a'",

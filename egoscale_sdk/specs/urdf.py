@@ -70,21 +70,23 @@ def _root(links: list[str], joints: tuple[TreeJoint, ...], source: str) -> str:
     if not links:
         raise SpecError("has no <link>", where=source)
     if not roots:
-        raise SpecError(f"has no root link: its joints form a circle, {_circle(joints)}", where=source)
+        raise SpecError(f"has no root link: {_without_root(joints)}", where=source)
     if len(roots) > 1:
         named = ", ".join(_short(root) for root in roots[:5])
         raise SpecError(f"needs exactly one root link, has {len(roots)}: {named}", where=source)
     return roots[0]
 
 
-def _circle(joints: tuple[TreeJoint, ...]) -> str:
-    """The first links of a circle, each the parent of the one before it."""
+def _without_root(joints: tuple[TreeJoint, ...]) -> str:
+    """Say which links are in a circle, or which is a parent without being a link of the file."""
     above = {joint.child: joint.parent for joint in joints}
     link, seen = joints[0].child, [joints[0].child]
-    while (link := above[link]) not in seen:
+    while (link := above.get(link, "")) not in seen:
+        if not link:
+            return f"the parent {_short(seen[-1])} of a joint is no <link> of the file"
         seen.append(link)
     path = [*seen[seen.index(link) :], link][::-1]
-    return " -> ".join(path if len(path) <= _CIRCLE else [*path[:_CIRCLE], ".."])
+    return "its joints form a circle, " + " -> ".join(path if len(path) <= _CIRCLE else [*path[:_CIRCLE], ".."])
 
 
 def _joint(element: Element, source: str) -> TreeJoint:
