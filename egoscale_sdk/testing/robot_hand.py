@@ -129,7 +129,8 @@ def aperture_error_m(subject: Subject, side: Side, samples: int = 9) -> float:
         return 0.0
     driven = [joint.name for joint in hand.actuated].index(hand.aperture.joint)
     q = np.tile(rest(hand), (samples, 1))
-    q[:, driven] = np.linspace(*(end[driven] for end in limits(hand)), samples)
+    lower, upper = limits(hand)
+    q[:, driven] = np.linspace(lower[driven], upper[driven], samples)
     at = positions(subject, side, q)
     apart = at[hand.fingers[0].frames[-1].frame] - at[hand.fingers[-1].frames[-1].frame]
     distance = np.linalg.norm(apart, axis=-1)
