@@ -485,9 +485,3 @@ class TestHookspecs:
         code = hook.__code__
         assert set(hook.__annotations__) == {*code.co_varnames[: code.co_argcount], "return"}
         assert len([line for line in hook.__doc__.splitlines() if line.strip()]) >= 8
-
-    @pytest.mark.parametrize("hook", hooks, ids=lambda hook: hook.__name__)
-    def test_is_in_the_docs_with_its_arguments(self, hook: Any) -> None:
-        page = Path(__file__).resolve().parents[1] / "docs" / "write-a-plugin.md"
-        arguments = ", ".join(hook.__code__.co_varnames[: hook.__code__.co_argcount])
-        assert f"`{hook.__name__}({arguments})`" in page.read_text()
