@@ -77,12 +77,13 @@ def clip(name: str, side: Side = "right", scale: float = 1.0) -> Floats:
 
 
 @cache
-def slow_clip(name: str, side: Side = "right") -> Floats:
-    """Return the same motion at half the speed, ``(2 T - 1, 21, 3)``: every second frame is one of `clip`."""
+def slow_clip(name: str, side: Side = "right", scale: float = 1.0, times: int = 2) -> Floats:
+    """Return the same motion so many times slower, ``((T - 1) times + 1, 21, 3)``; the frames of `clip` are in it."""
     angles = clip_angles_rad(name)
-    between = (angles[:-1] + angles[1:]) / 2
-    slow = np.stack([angles[:-1], between], axis=1).reshape(-1, angles.shape[-1])
-    return _keypoints(np.concatenate([slow, angles[-1:]]), side, 1.0)
+    frames = np.arange(len(angles))
+    between = np.linspace(0, frames[-1], frames[-1] * times + 1)
+    slow = np.stack([np.interp(between, frames, joint) for joint in angles.T], axis=-1)
+    return _keypoints(slow, side, scale)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from egoscale_sdk.testing import gestures
 from egoscale_sdk.testing.subject import Subject
 
 Floats = NDArray[np.float64]
+
+RATE_HZ = 30.0  # at which motions are shown
+MOST_TIMES = 20  # as slow as a motion is shown at most
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,17 @@ def limits(hand: HandSpec) -> tuple[Floats, Floats]:
 def rest(hand: HandSpec) -> Floats:
     """The open pose ``(J,)``; zero within the limits where the spec gives none."""
     return np.clip(hand.open_pose or np.zeros(len(hand.actuated)), *limits(hand))
+
+
+def slowness(hand: HandSpec) -> int:
+    """How many times slower a person must close a hand for every joint to run its range within its speed limit."""
+    lower, upper = limits(hand)
+    seconds = [
+        float(width) / joint.velocity
+        for width, joint in zip(upper - lower, hand.actuated, strict=True)
+        if joint.velocity and np.isfinite(width)
+    ]
+    return min(MOST_TIMES, max(1, ceil(max(seconds, default=0.0) * RATE_HZ / (gestures.FRAMES // 2))))
 
 
 def followed(hand: HandSpec) -> list[FingerSpec]:

@@ -23,6 +23,7 @@ from egoscale_sdk.testing.robot_hand import (
     show,
     shown_clips,
     shown_gestures,
+    slowness,
     target,
 )
 from egoscale_sdk.testing.subject import Subject
@@ -142,8 +143,9 @@ def closing_hands_close(subject: Subject) -> str:
     """While a person's hand closes the robot's closes, and never opens on the way."""
     figures = []
     for side, size in product(subject.retargeters, SIZES):
-        motion = gestures.clip("grasp", side, size)
-        closing = show(subject, side, motion).joints[: gestures.FRAMES // 2]
+        times = slowness(subject.spec.hand(side))
+        motion = gestures.slow_clip("grasp", side, size, times)
+        closing = show(subject, side, motion).joints[: (gestures.FRAMES // 2 - 1) * times + 1]
         wide = opening(subject, side, closing)
         if (by := aperture_error_m(subject, side)) > PADS_M:
             raise Violation(f"{side} hand: its aperture changes by {1e3 * by:.1f} mm more or less than its pads part")
