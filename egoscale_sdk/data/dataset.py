@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from egoscale_sdk.data.arrays import open_group, write_array
 from egoscale_sdk.data.check import check_flags, check_rows
 from egoscale_sdk.data.declare import check_declaration, parse_declaration
 from egoscale_sdk.data.images import decode
-from egoscale_sdk.data.log import Addition, CommitConflictError, CommitLog, Entry, LogState
+from egoscale_sdk.data.log import Addition, Change, CommitConflictError, CommitLog, Entry, LogState
 from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
 from egoscale_sdk.data.writer import SegmentWriter, StagedFolder
 from egoscale_sdk.errors import DataError, DeclarationError, did_you_mean
@@ -99,6 +100,10 @@ class Dataset:
         log = CommitLog(path)
         state = log.state(version)
         known = state if version is None else log.state()
+        if state.seq < known.oldest:
+            raise DataError(
+                f"version {state.seq} was given up", where=str(path), allowed=[f"{known.oldest}..{known.seq}"]
+            )
         if digest(declared) not in known.declarations:
             raise DeclarationError(
                 "differs from every declaration that was committed",
@@ -137,12 +142,12 @@ class Dataset:
         """All episodes, in the order of their commits."""
         found: list[EpisodeRef] = []
         for path in self.segments:
-            hidden = self._state.live[path].hidden
+            hidden = set(self._state.live[path].hidden)
+            splits = _splits(self._state.live[path])
             for number, entry in enumerate(self.segment(path).table):
                 if number not in hidden:
-                    found.append(
-                        EpisodeRef(len(found), entry.key, path, number, entry.start, entry.length, entry.labels)
-                    )
+                    labels = entry.labels | splits.get(number, {})
+                    found.append(EpisodeRef(len(found), entry.key, path, number, entry.start, entry.length, labels))
         return found
 
     def keys(self) -> frozenset[str]:
@@ -159,6 +164,11 @@ class Dataset:
     def paths(self) -> tuple[str, ...]:
         """Paths of all committed objects, base segments and derived ones."""
         return tuple(self._state.live)
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """What the log says of every committed object, by path."""
+        return MappingProxyType(self._state.live)
 
     def object(self, path: str) -> StoredObject:
         """Open a committed object by its path.
@@ -272,14 +282,38 @@ class Dataset:
         self._with_action_set(spec)  # a name that is taken is refused before anything is computed
         pairs = arrays.items() if isinstance(arrays, Mapping) else arrays
         added = tuple(self._write_derived(spec, segment, values) for segment, values in pairs)
-        while True:
-            declaration = self._with_action_set(spec)
+
+        def change() -> Change:
+            gone = [addition.entry.base for addition in added if addition.entry.base not in self._state.live]
+            if gone:
+                raise DataError(f"{gone[0]} was replaced meanwhile", where=str(self.path), hint="run it again")
+            return Change(add=added, declaration=self._with_action_set(spec))
+
+        self.commit(change)
+
+    def commit(self, change: Callable[[], Change | None]) -> bool:
+        """Publish what ``change()`` asks for, in one commit; it is asked anew where another writer was first.
+
+        When it is asked, this object is at the newest version. None means that there is nothing to do.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            DataError: this object is not at the newest version, or ``change`` refuses.
+        """
+        self._need_newest()
+        while (wanted := change()) is not None:
             try:
-                self._publish(added, declaration)
+                state = self._log.publish(self._state, **wanted._asdict())
             except CommitConflictError:
                 self._refresh(self._log.state())
                 continue
-            return
+            self._refresh(state)
+            if digest(_root_declaration(self.path)) != self._state.declarations[-1]:
+                _write_root(self.path, self.declaration)
+            return True
+        return False
 
     def _with_action_set(self, spec: ActionSetSpec) -> DatasetDeclaration | None:
         present = {action_set.name: action_set for action_set in self.declaration.action_sets}
@@ -316,24 +350,20 @@ class Dataset:
 
     def _commit_segment(self, addition: Addition, keys: tuple[str, ...]) -> int:
         """Publish a segment; episodes that another writer brought meanwhile are hidden in ours."""
-        while True:
+        hidden: tuple[int, ...] = ()
+
+        def change() -> Change | None:
+            nonlocal hidden
             present = self.keys()
             hidden = tuple(number for number, key in enumerate(keys) if key in present)
             if len(hidden) == len(keys):
-                shutil.rmtree(self.path / addition.entry.path)
-                return 0
+                return None
             entry = addition.entry.model_copy(update={"hidden": hidden})
-            try:
-                self._publish((addition.model_copy(update={"entry": entry}),), None)
-            except CommitConflictError:
-                self._refresh(self._log.state())
-                continue
-            return len(keys) - len(hidden)
+            return Change(add=(addition.model_copy(update={"entry": entry}),))
 
-    def _publish(self, add: tuple[Addition, ...], declaration: DatasetDeclaration | None) -> None:
-        self._refresh(self._log.publish(self._state, add=add, declaration=declaration))
-        if digest(_root_declaration(self.path)) != self._state.declarations[-1]:
-            _write_root(self.path, self.declaration)
+        if not self.commit(change):
+            shutil.rmtree(self.path / addition.entry.path)
+        return len(keys) - len(hidden)
 
     def _refresh(self, state: LogState) -> None:
         self._state = state
@@ -347,6 +377,11 @@ class Dataset:
                 where=str(self.path),
                 hint="open it without a version to write",
             )
+
+
+def _splits(entry: Entry) -> dict[int, dict[str, str]]:
+    """Split labels that episodes of a segment were given later, by number."""
+    return {number: {"split": name} for name, numbers in entry.split.items() for number in numbers}
 
 
 def _reopen(path: str, version: int) -> Dataset:

@@ -53,6 +53,7 @@ class Entry(Strict):
     """An object of a dataset: a base segment, or what an action set adds for the base segment ``base``.
 
     ``hidden`` are episodes of a segment that another commit had brought first; ``seq`` is the commit that added it.
+    ``split`` gives episodes, by their number in the segment, another split label than they were recorded with.
     """
 
     path: ObjectPath
@@ -60,6 +61,7 @@ class Entry(Strict):
     episodes: int = Field(ge=0, default=0)
     base: ObjectPath | None = None
     hidden: tuple[int, ...] = ()
+    split: dict[str, tuple[int, ...]] = {}
     seq: int = 0
 
 
@@ -72,7 +74,11 @@ class Addition(Strict):
 
 
 class Record(Strict):
-    """One commit. ``declaration`` is present where it changed."""
+    """One commit.
+
+    ``declaration`` is present where it changed. ``update`` are live entries with other labels; their files stay.
+    ``oldest`` is the first version that can still be opened, where that changed.
+    """
 
     format: int = LOG_FORMAT
     seq: int = Field(ge=0)
@@ -81,6 +87,8 @@ class Record(Strict):
     declaration: dict[str, JsonValue] | None = None
     add: tuple[Addition, ...] = ()
     remove: tuple[ObjectPath, ...] = ()
+    update: tuple[Entry, ...] = ()
+    oldest: int | None = Field(ge=0, default=None)
 
 
 class Snapshot(Strict):
@@ -92,16 +100,32 @@ class Snapshot(Strict):
     declarations: tuple[Digest, ...]
     declaration: dict[str, JsonValue]
     live: tuple[Entry, ...]
+    oldest: int = 0
 
 
 class LogState(NamedTuple):
-    """A dataset at one version. ``declarations`` are the digests it ever had, the present one last."""
+    """A dataset at one version.
+
+    ``declarations`` are the digests it ever had, the present one last. ``oldest`` is the first version whose objects
+    are still all there.
+    """
 
     seq: int
     digest: str
     declaration: DatasetDeclaration
     declarations: tuple[str, ...]
     live: dict[str, Entry]
+    oldest: int = 0
+
+
+class Change(NamedTuple):
+    """What a commit does to a dataset; see `Record`. All of it happens, or nothing."""
+
+    add: tuple[Addition, ...] = ()
+    remove: tuple[str, ...] = ()
+    update: tuple[Entry, ...] = ()
+    declaration: DatasetDeclaration | None = None
+    oldest: int | None = None
 
 
 class CommitConflictError(DataError):
@@ -148,7 +172,9 @@ class CommitLog:
         *,
         add: tuple[Addition, ...] = (),
         remove: tuple[str, ...] = (),
+        update: tuple[Entry, ...] = (),
         declaration: DatasetDeclaration | None = None,
+        oldest: int | None = None,
     ) -> LogState:
         """Commit on top of ``state`` (None: the first commit, which must bring the declaration).
 
@@ -164,6 +190,8 @@ class CommitLog:
             declaration=value,
             add=tuple(_stamped(addition, seq) for addition in add),
             remove=remove,
+            update=update,
+            oldest=oldest,
         )
         self._link(record, self._file(seq))
         after = self._advance(state, seq)
@@ -203,11 +231,18 @@ class CommitLog:
         for path in record.remove:
             live.pop(path, None)
         live |= {addition.entry.path: addition.entry for addition in record.add}
+        for entry in record.update:
+            if entry.path not in live or live[entry.path].seq != entry.seq:
+                raise DataError(f"updates {entry.path}, which is not there", where=where, hint="restore it from a copy")
+            live[entry.path] = entry
+        oldest = record.oldest if record.oldest is not None else state.oldest if state else 0
         known = state.declarations if state else ()
         if declared is None:
             assert state is not None
-            return LogState(seq, mark, state.declaration, known, live)
-        return LogState(seq, mark, parse_declaration(declared, where), (*known, record.declaration_digest), live)
+            return LogState(seq, mark, state.declaration, known, live, oldest)
+        return LogState(
+            seq, mark, parse_declaration(declared, where), (*known, record.declaration_digest), live, oldest
+        )
 
     def _record(self, seq: int) -> tuple[Record, str]:
         value, mark = _read(self._file(seq))
@@ -224,7 +259,8 @@ class CommitLog:
                 "does not belong to this log", where=str(file), hint="delete it: it only makes opening faster"
             )
         declaration = parse_declaration(snapshot.declaration, str(file))
-        return LogState(seq, mark, declaration, snapshot.declarations, {entry.path: entry for entry in snapshot.live})
+        live = {entry.path: entry for entry in snapshot.live}
+        return LogState(seq, mark, declaration, snapshot.declarations, live, snapshot.oldest)
 
     def _write_snapshot(self, state: LogState) -> None:
         snapshot = Snapshot(
@@ -233,6 +269,7 @@ class CommitLog:
             declarations=state.declarations,
             declaration=state.declaration.model_dump(mode="json"),
             live=tuple(state.live.values()),
+            oldest=state.oldest,
         )
         self._link(snapshot, self._snapshot_file(state.seq))
 
