@@ -18,7 +18,7 @@ from tests.test_data_dataset import derived_arrays, derived_set
 def unchecked(monkeypatch):
     """Writers as others might have written them, that store whatever comes."""
     monkeypatch.setattr(writer, "check_episode", lambda episode, declaration: None)
-    monkeypatch.setattr(writer, "_statistics", lambda columns, layout: {})
+    monkeypatch.setattr(writer, "row_statistics", lambda columns, layout: {})
 
 
 def make(folder, declaration, *episodes):

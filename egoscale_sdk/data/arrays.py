@@ -49,11 +49,15 @@ def open_group(path: Path, *, create: bool = False) -> zarr.Group:
     return zarr.open_group(path, mode="a" if create else "r", zarr_format=3)
 
 
-def write_array(group: zarr.Group, name: str, values: Array) -> None:
-    """Write a whole array of one of `DTYPES`; ``name`` may have parts, as in ``cams/head/row``."""
+def write_array(group: zarr.Group, name: str, values: Array, shard_bytes: int | None = None) -> None:
+    """Write a whole array of one of `DTYPES`; ``name`` may have parts, as in ``cams/head/row``.
+
+    A shard holds up to ``shard_bytes``, by default `SHARD_BYTES`.
+    """
     rows = max(1, math.ceil(len(values) / INNER_ROWS)) * INNER_ROWS
     row_bytes = max(1, values[:1].nbytes)
-    shard = min(rows, max(1, SHARD_BYTES // (row_bytes * INNER_ROWS)) * INNER_ROWS)
+    most = shard_bytes or SHARD_BYTES
+    shard = min(rows, max(1, most // (row_bytes * INNER_ROWS)) * INNER_ROWS)
     array = _create(group, name, values.shape, values.dtype, INNER_ROWS, shard)
     if len(values):
         array[...] = values
@@ -78,19 +82,20 @@ def _create(
 
 
 class ByteStream:
-    """Writes a long u1 array piece by piece, one shard in memory at a time."""
+    """Writes a long u1 array piece by piece, one shard of ``shard_bytes`` in memory at a time."""
 
-    def __init__(self, group: zarr.Group, name: str) -> None:
+    def __init__(self, group: zarr.Group, name: str, shard_bytes: int | None = None) -> None:
         self.length = 0
-        self._array = _create(group, name, (0,), np.uint8, INNER_BYTES, SHARD_BYTES)
+        self._shard = max(1, (shard_bytes or SHARD_BYTES) // INNER_BYTES) * INNER_BYTES
+        self._array = _create(group, name, (0,), np.uint8, INNER_BYTES, self._shard)
         self._pending = bytearray()
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end."""
         self._pending += data
         self.length += len(data)
-        while len(self._pending) >= SHARD_BYTES:
-            self._flush(SHARD_BYTES)
+        while len(self._pending) >= self._shard:
+            self._flush(self._shard)
 
     def close(self) -> None:
         """Write what is pending."""

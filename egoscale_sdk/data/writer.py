@@ -100,7 +100,7 @@ class SegmentWriter(StagedFolder):
         return Addition(
             entry=Entry(path=path, rows=self.rows, episodes=len(self._episodes)),
             files=self.move(path),
-            statistics=_statistics(columns, self._declaration.native.layout),
+            statistics=row_statistics(columns, self._declaration.native.layout),
         )
 
 
@@ -176,7 +176,8 @@ def _row_arrays(episode: Episode) -> dict[str, Array]:
     return arrays | {f"raw/{name}": values.astype(np.float32) for name, values in episode.raw.items()}
 
 
-def _statistics(columns: dict[str, Array], layout: RowLayout) -> dict[str, Moments]:
+def row_statistics(columns: dict[str, Array], layout: RowLayout) -> dict[str, Moments]:
+    """Moments of a segment's actions, and of its states if it has any, from its row arrays."""
     pairs = {"action": "valid", "state": "state_valid"}
     return {
         name: column_moments(columns[name], columns[flags], layout) for name, flags in pairs.items() if name in columns
