@@ -161,8 +161,8 @@ def test_a_task_that_changes_within_an_episode_becomes_two_captions(tmp_path):
 
 
 def test_a_newer_version_and_a_foreign_folder_are_refused(tmp_path):
-    write_lerobot(tmp_path / "d", version="v3.0")
-    with pytest.raises(DataError, match=r"'v3\.0' is not read"):
+    write_lerobot(tmp_path / "d", version="v4.0")
+    with pytest.raises(DataError, match=r"'v4\.0' is not read"):
         opened(tmp_path)
     with pytest.raises(DataError, match=r"no meta/info\.json"):
         opened(tmp_path / "d/data")

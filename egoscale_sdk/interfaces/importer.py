@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,13 @@ class Recording(ABC):
         Raises:
             DataError: missing, truncated, in wrong units, or on contradictory clocks; names file and field.
         """
+
+    def reader(self, key: str) -> Callable[[], Episode]:
+        """Return what reads one episode, to be sent to another process; small, whatever the source's size.
+
+        By default it takes the whole recording along: override it where that is large or cannot be pickled.
+        """
+        return partial(self.read, key)
 
     def episodes(self) -> Iterator[Episode]:
         """Read every episode in order."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from egoscale_sdk.data.images import Size, check_size, decode, jpeg_size, resize_area
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError, require_extra
+from egoscale_sdk.geometry import Floats
 from egoscale_sdk.specs import CameraStream
 
 QUALITY = 85
@@ -102,14 +103,58 @@ def video_jpegs(path: Path, extra: str, size: Size | None = None) -> list[bytes]
         return [encode_jpeg(frame) for frame in _frames(stream, path, size)]
 
 
+def video_jpegs_at(path: Path, extra: str, times_s: Floats, size: Size | None = None) -> list[bytes]:
+    """Decode the frames of a video that show ``times_s (T,)``, in order, and encode them as JPEG.
+
+    The decoder starts at the key frame before the first time and stops after the last. A frame is that of a time if
+    it is nearer than half a frame period.
+
+    Raises:
+        DataError: the file is missing, truncated or no video, or has no frame at one of the times.
+        MissingExtraError: PyAV is not installed.
+    """
+    jpegs: list[bytes] = []
+    if len(times_s) == 0:
+        return jpegs
+    with _Video(path, extra) as stream:
+        reach = 0.5 / float(stream.average_rate or 30)
+        for time_s, image in _frames_from(stream, path, size, float(times_s[0]) - 2 * reach):
+            if time_s < times_s[len(jpegs)] - reach:
+                continue
+            jpeg = encode_jpeg(image)
+            while len(jpegs) < len(times_s) and abs(time_s - times_s[len(jpegs)]) <= reach:
+                jpegs.append(jpeg)
+            if len(jpegs) == len(times_s) or time_s > times_s[len(jpegs)]:
+                break
+    if len(jpegs) < len(times_s):
+        what = f"has no frame at {times_s[len(jpegs)]:.3f} s (picture {len(jpegs)} of {len(times_s)}): truncated?"
+        raise DataError(what, where=str(path))
+    return jpegs
+
+
+def _frames_from(
+    stream: Any, path: Path, size: Size | None, start_s: float
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Decode frames with their times from the key frame before ``start_s`` on."""
+    try:
+        stream.container.seek(max(0, int(start_s / stream.time_base)), stream=stream)
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(f"video cannot be searched: {one_line(error)}", where=str(path)) from None
+    return ((float(frame.pts * stream.time_base), image) for frame, image in _decoded(stream, path, size))
+
+
 def _frames(stream: Any, path: Path, size: Size | None) -> Iterator[NDArray[np.uint8]]:
+    return (image for _, image in _decoded(stream, path, size))
+
+
+def _decoded(stream: Any, path: Path, size: Size | None) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
     import av
 
     stream.thread_type = "AUTO"
     height, width = size or (stream.height, stream.width)
     try:
         for frame in stream.container.decode(stream):
-            yield frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+            yield frame, frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"video is damaged or truncated: {one_line(error)}", where=str(path)) from None
 

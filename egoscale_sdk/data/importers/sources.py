@@ -54,6 +54,10 @@ class FileRecording(Recording):
         """Read one episode; see `Recording`."""
         return self._readers[key]()
 
+    def reader(self, key: str) -> Callable[[], Episode]:
+        """Return the function that reads one episode; it knows of no other."""
+        return self._readers[key]
+
 
 def existing(source: str | Path) -> Path:
     """Return the source as a path.
