@@ -54,6 +54,10 @@ class MissingExtraError(EgoscaleError):
     """An optional dependency is not installed; the hint is the pip line."""
 
 
+class EngineError(EgoscaleError):
+    """Work cannot be given to, or was not survived by, the workers of an engine."""
+
+
 class RecipeError(EgoscaleError):
     """A training recipe is malformed or cannot be run on the given data."""
 

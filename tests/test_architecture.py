@@ -16,7 +16,7 @@ SHIPPED = [*MODULES, *sorted((ROOT / "plugins").rglob("*.py")), *sorted((ROOT / 
 # interfaces because its action space implements one; `data` after kinematics because importers turn arms into wrists.
 LAYERS = (
     {"errors", "geometry", "progress", "__version__"},
-    {"ids"},
+    {"ids", "engine"},
     {"specs"},
     {"interfaces"},
     {"hands"},
@@ -39,6 +39,7 @@ OWNERS = {
     "pytorch_kinematics": {"kinematics"},
     "mujoco": {"sim"},
     "zarr": {"data"},
+    "ray": {"engine"},
     "transformers": {"policy"},
     "tokenizers": {"policy"},
     "accelerate": {"training"},
