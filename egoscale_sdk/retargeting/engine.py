@@ -12,6 +12,7 @@ from egoscale_sdk.retargeting.backends import COMPILED_CHUNK, EAGER_CHUNK, Step,
 from egoscale_sdk.retargeting.chains import Chains
 from egoscale_sdk.retargeting.clips import float32_limits
 from egoscale_sdk.retargeting.goals import Goals
+from egoscale_sdk.retargeting.kernels.native import Framewise
 from egoscale_sdk.retargeting.terms import Term
 from egoscale_sdk.specs import HandSpec
 
@@ -51,6 +52,7 @@ class FingerEngine(Engine):
     def __init__(self, hand: HandSpec, chains: Chains, terms: tuple[Term, ...], chunk: int = EAGER_CHUNK) -> None:
         self._step, self._chunk = ArrowStep(chains, terms), chunk
         self._run: Step = self._step
+        self._kernel: Framewise | None = None
         columns = torch.from_numpy(chains.columns)
         self._columns, self._real = columns.clamp(min=0), (columns >= 0)[..., None]
         self._scale = torch.from_numpy(chains.scale)[..., None]
@@ -61,6 +63,11 @@ class FingerEngine(Engine):
     def compiled(self) -> FingerEngine:
         """The same engine with its step compiled, where that is possible."""
         self._run, self._chunk = compiled_step(self._step), COMPILED_CHUNK
+        return self
+
+    def native(self) -> FingerEngine:
+        """The same engine with its step as a kernel for the CPU, where that is possible."""
+        self._kernel = Framewise(self._in_chunks, (*[-1] * 7, None))
         return self
 
     def variables(self, joints: Tensor) -> Tensor:
@@ -80,15 +87,18 @@ class FingerEngine(Engine):
 
     def step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
         """See `Engine.step`."""
+        given = (u, *goals.tensors(), prior, rho.expand(*rho.shape[:-1], u.shape[-1]), u.new_tensor(damping))
+        return self._kernel(*given)[0] if self._kernel else self._in_chunks(*given)
+
+    def _in_chunks(self, *given: Tensor) -> Tensor:
+        """The step on some frames after the other; ``given`` is u, the goals, prior, rho and damping."""
+        *framewise, damping = given
+        u = framewise[0]
         constants, bounds = self._step.constants(u), self.bounds.to(u)
-        damp, run = u.new_tensor(damping), self._run
         parts = []
         for start in range(0, u.shape[-1], self._chunk):
-            rows = slice(start, start + self._chunk)
-            weight = rho[..., rows] if rho.shape[-1] > 1 else rho
-            parts.append(
-                run(constants, u[..., rows], bounds, *goals.rows(rows).tensors(), prior[..., rows], weight, damp)
-            )
+            now, *rest, rho = (part[..., start : start + self._chunk] for part in framewise)
+            parts.append(self._run(constants, now, bounds, *rest, rho.expand_as(now), damping))
         return torch.cat(parts, dim=-1)
 
     def grouped(self, fingers: Tensor) -> Tensor:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import inf
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError, did_you_mean
+from egoscale_sdk.interfaces import Motion
 from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, canonical_hand, tracking_failures
 from egoscale_sdk.retargeting.chains import padded_chains
 from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits, open_pose
@@ -21,11 +23,13 @@ from egoscale_sdk.retargeting.quality import thumb_first
 from egoscale_sdk.retargeting.smoothing import bridge, limit_velocity
 from egoscale_sdk.retargeting.terms import TARGETS, Target, finger_terms
 from egoscale_sdk.retargeting.trajectory import Effort, misfit, solve
-from egoscale_sdk.retargeting.windows import batches, blend, choose, gather
+from egoscale_sdk.retargeting.windows import Window, blend, choose, gather, lots
 from egoscale_sdk.specs import HandSpec
 
 SURVEY_FRAMES = 1024  # evenly spaced frames of a clip that tell a person's proportions
-Backend = Literal["eager", "compiled"]
+FINISHED_NUMBERS = 1 << 22  # of a long motion's joints that are finished together
+Backend = Literal["eager", "compiled", "simd"]
+BACKENDS: tuple[Backend, ...] = ("eager", "compiled", "simd")
 
 
 class KeypointRetargeter(ClipRetargeter):
@@ -44,8 +48,8 @@ class KeypointRetargeter(ClipRetargeter):
         rounds: Rounds of smoothing, one step each; 0 leaves every frame to itself.
         smoothing: Weight of smoothness.
         rate_hz: Frames per second of what will be retargeted.
-        backend: ``eager`` (differentiable, the reference) or ``compiled``: torch.compile, for corpora; without a C++
-            compiler the same as eager.
+        backend: ``eager`` (differentiable, the reference), ``compiled`` (torch.compile, for GPUs) or ``simd``: kernels
+            for the CPU, for corpora. Without a C++ compiler the last two are the same as eager.
         device: Where to compute.
 
     Raises:
@@ -72,7 +76,7 @@ class KeypointRetargeter(ClipRetargeter):
                 f"the {hand.side} hand of space {hand.hand_space.id} has no finger of two frames to follow",
                 hint="fill 'fingers' in its hand file",
             )
-        for name, value, allowed in (("target", target, TARGETS), ("backend", backend, ("eager", "compiled"))):
+        for name, value, allowed in (("target", target, TARGETS), ("backend", backend, BACKENDS)):
             if value not in allowed:
                 raise SpecError(f"unknown {name} {value!r}", allowed=allowed, hint=did_you_mean(value, allowed))
         self.target, self.rate_hz, self.backend, self.device = target, rate_hz, backend, torch.device(device)
@@ -84,29 +88,29 @@ class KeypointRetargeter(ClipRetargeter):
         """Settings that determine the result."""
         return {"target": self.target, "backend": self.backend, "rate_hz": self.rate_hz, **asdict(self.effort)}
 
-    def _clips(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if keypoints.requires_grad and self.backend != "eager":
-            raise ValueError("only the eager back end is differentiable; keypoints require a gradient")
-        shape = keypoints.shape[:2]
-        dtype = torch.float64 if keypoints.requires_grad else torch.float32
-        joints = torch.zeros(*shape, start.shape[-1], dtype=dtype)
-        residual, valid = torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=torch.bool)
-        bones = torch.stack([self._survey(*clip) for clip in zip(keypoints, seen, strict=True)], dim=-1)
-        for windows in batches(*shape):
-            clips = [window.clip for window in windows]
-            hand = self._window_hand(gather(keypoints, windows), gather(seen, windows), bones[:, clips].to(dtype))
-            found = self._windows(hand, bones[:, clips].to(dtype), start[clips].to(dtype))
+    def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        dtype = torch.float64 if any(self._differentiable(motion) for motion in motions) else torch.float32
+        out = [_Trajectory.zeros(len(motion), start.shape[-1], dtype) for motion in motions]
+        bones = torch.stack([self._survey(motion) for motion in motions], dim=-1).to(dtype)
+        for windows in lots([len(motion) for motion in motions]):
+            own = [window.motion for window in windows]
+            hand = self._window_hand(*gather(motions, windows), bones[:, own])
+            joints, residual = self._windows(hand, bones[:, own], start[own].to(dtype))
+            valid = hand.valid.reshape(residual.shape).cpu()
             for number, window in enumerate(windows):
-                blend(joints, found[0][:, :, number].T, window)
-                choose(residual, found[1][:, number], window)
-                choose(valid, hand.valid.reshape(window.length, -1)[:, number].cpu(), window)
-        finished = [self._finish(*clip) for clip in zip(joints, valid, strict=True)]
-        return torch.stack(finished), torch.where(valid, residual, 0.0), valid
+                out[window.motion].put(window, joints[:, :, number].T, residual[:, number], valid[:, number])
+        return [self._finish(trajectory) for trajectory in out]
 
-    def _survey(self, keypoints: Tensor, seen: Tensor) -> Tensor:
-        """Bone lengths of a clip ``(20,)`` from some of its frames."""
-        some = slice(None, None, -(-len(keypoints) // SURVEY_FRAMES))
-        points, sure = finite(keypoints[some].cpu(), seen[some].cpu())
+    def _differentiable(self, motion: Motion) -> bool:
+        asked = motion.read(slice(1))[0].requires_grad
+        if asked and self.backend != "eager":
+            raise ValueError("only the eager back end is differentiable; keypoints require a gradient")
+        return asked
+
+    def _survey(self, motion: Motion) -> Tensor:
+        """Bone lengths of a motion ``(20,)`` from some of its frames."""
+        keypoints, seen = motion.read(slice(None, None, -(-len(motion) // SURVEY_FRAMES)))
+        points, sure = finite(keypoints.cpu(), seen.cpu())
         return bone_lengths(canonical_hand(points, sure, self.hand.side, torch.float64))
 
     def _window_hand(self, keypoints: Tensor, seen: Tensor, bones: Tensor) -> CanonicalHand:
@@ -127,10 +131,16 @@ class KeypointRetargeter(ClipRetargeter):
         joints = engine.joints(u, rest)
         return joints.reshape(-1, T, W).cpu(), misfit(engine, self.terms, wanted, u).reshape(T, W).cpu()
 
-    def _finish(self, joints: Tensor, valid: Tensor) -> Tensor:
-        """Bridge frames without a hand, keep limits of velocity and position exactly; ``(T, J)`` float32."""
+    def _finish(self, found: _Trajectory) -> tuple[Tensor, Tensor, Tensor]:
+        """Bridge frames without a hand, keep limits of velocity and position exactly; joints in float32."""
         lower, upper = float32_limits(self.hand)
-        return limit_velocity(bridge(joints, valid), self._steps).clamp(lower, upper).to(torch.float32)
+        frames, count = found.joints.shape
+        some = max(1, FINISHED_NUMBERS // frames)  # joints do not depend on each other: a few at a time
+        parts = []
+        for own in torch.arange(count).split(some):
+            moved = limit_velocity(bridge(found.joints[:, own], found.valid), self._steps[own])
+            parts.append(moved.clamp(lower[own], upper[own]).to(torch.float32))
+        return torch.cat(parts, dim=1), torch.where(found.valid, found.residual, 0.0), found.valid
 
     @cached_property
     def _engine(self) -> Engine:
@@ -138,7 +148,7 @@ class KeypointRetargeter(ClipRetargeter):
         if chains is None:
             return DenseEngine(self.hand, self.terms)
         engine = FingerEngine(self.hand, chains, self.terms)
-        return engine.compiled() if self.backend == "compiled" else engine
+        return {"eager": lambda: engine, "compiled": engine.compiled, "simd": engine.native}[self.backend]()
 
     @cached_property
     def _own(self) -> Correspondence:
@@ -151,3 +161,26 @@ class KeypointRetargeter(ClipRetargeter):
         """How far joints may move from frame to frame, ``(J,)``; infinite where the spec gives no velocity."""
         speeds = [joint.velocity for joint in self.hand.actuated]
         return torch.tensor([inf if speed is None else speed / self.rate_hz for speed in speeds], dtype=torch.float64)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs; the rest is made again."""
+        return {name: value for name, value in vars(self).items() if name not in ("_engine", "_own", "_steps")}
+
+
+@dataclass
+class _Trajectory:
+    """A motion's joints, residual and validity while its windows come in."""
+
+    joints: Tensor
+    residual: Tensor
+    valid: Tensor
+
+    @classmethod
+    def zeros(cls, frames: int, joints: int, dtype: torch.dtype) -> Self:
+        floats = torch.zeros(frames, joints, dtype=dtype), torch.zeros(frames, dtype=dtype)
+        return cls(*floats, torch.zeros(frames, dtype=torch.bool))
+
+    def put(self, window: Window, joints: Tensor, residual: Tensor, valid: Tensor) -> None:
+        blend(self.joints, joints, window)
+        choose(self.residual, residual, window)
+        choose(self.valid, valid, window)

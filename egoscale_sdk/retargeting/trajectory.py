@@ -56,7 +56,7 @@ def solve(engine: Engine, goals: Goals, windows: int, start: Tensor, effort: Eff
     W, T = windows, goals.sure.shape[-1] // windows
     start = start.expand(*start.shape[:2], T * W)
     u = _inside(start, engine.bounds.to(start))
-    rest = torch.full_like(engine.bounds[0], effort.rest).to(u)
+    rest = torch.full_like(u[:1], effort.rest)
     for k in range(effort.iterations):
         u = engine.step(u, goals, start, rest, 1e-3 * 0.3**k)
     if effort.rounds == 0 or T < 4:
@@ -66,7 +66,7 @@ def solve(engine: Engine, goals: Goals, windows: int, start: Tensor, effort: Eff
     before, after = _seen_beside(sure > LEAST_SURE)
     u = _bridged(u.reshape(-1, groups, T, W), before, after).reshape(u.shape)
     weight = effort.pull * sure.clamp(min=LEAST_SURE)
-    rho = weight.reshape(groups, -1).expand(u.shape)
+    rho = weight.reshape(1, groups, -1)
     # float64: the matrix is nearly singular where a finger is hardly seen
     bands = (weight, effort.smoothing * _linked(before, after))
     smoother = Whittaker(*(band.transpose(0, 1)[:, None].double().contiguous() for band in bands))
