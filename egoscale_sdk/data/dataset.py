@@ -166,6 +166,15 @@ class Dataset:
         return tuple(self._state.live)
 
     @property
+    def oldest(self) -> int:
+        """The first version that can still be opened."""
+        return self._state.oldest
+
+    def held_paths(self) -> frozenset[str]:
+        """Paths of the objects of every version that can be opened; reads the whole log."""
+        return self._log.held_paths(self._state)
+
+    @property
     def entries(self) -> Mapping[str, Entry]:
         """What the log says of every committed object, by path."""
         return MappingProxyType(self._state.live)

@@ -158,6 +158,12 @@ class CommitLog:
         assert state is not None
         return state
 
+    def held_paths(self, state: LogState) -> frozenset[str]:
+        """Paths of the objects of every version from ``state.oldest`` to ``state``."""
+        later = (self._record(seq)[0].add for seq in range(state.oldest + 1, state.seq + 1))
+        added = {addition.entry.path for additions in later for addition in additions}
+        return frozenset(self.state(state.oldest).live) | added
+
     def addition(self, entry: Entry) -> Addition:
         """Return files and statistics of an entry, from the commit that added it."""
         record, _ = self._record(entry.seq)

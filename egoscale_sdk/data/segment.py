@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,6 +73,17 @@ class StoredObject:
             raise DataError(f"has {actual} bytes, {size} were committed", where=str(file), hint=RESTORE)
         if sha256 is not None and file_record(file).sha256 != sha256:
             raise DataError("was changed after it was committed", where=str(file), hint=RESTORE)
+
+    def contents(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            DataError: they are not those that were committed.
+        """
+        data = (self.folder / name).read_bytes()
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != self.addition.files[name].sha256:
+            raise DataError("was changed after it was committed", where=str(self.folder / name), hint=RESTORE)
+        return data
 
     def check_contents(self) -> None:
         """Compare every file with its checksum; reads everything."""

@@ -1,0 +1,129 @@
+"""Compaction: many small segments, as a live recorder leaves them, become few of an hour or two."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from egoscale_sdk.data.dataset import Dataset, EpisodeRef
+from egoscale_sdk.data.log import Addition, Change, Entry
+from egoscale_sdk.data.maintenance.joined import Piece, discard, join_derived, join_segments
+from egoscale_sdk.progress import Progress, silent
+
+Group = tuple[str, ...]
+"""Paths of base segments that become one."""
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """What a rewriting of segments did: how many there were and are, and how many were written anew."""
+
+    before: int
+    after: int
+    rewritten: int
+
+
+class _StaleError(Exception):
+    """Another writer changed what was being rewritten."""
+
+
+def compact(dataset: Dataset, hours: float = 1.0, progress: Progress = silent) -> Rewriting:
+    """Join small segments into ones of about ``hours``; rows, images and texts of the episodes stay what they were.
+
+    Each new segment is one commit, with all that action and image sets hold for it, so that an interrupted
+    compaction is gone on with by running it again. Hidden episodes are left out. Old versions can still be opened;
+    `collect_leftovers` frees their space.
+
+    Raises:
+        DataError: a segment is damaged; what was joined before it stays joined.
+    """
+    rows = hours * 3600 * dataset.declaration.fps
+    return rewrite_segments(dataset, lambda: _groups(dataset, rows), None, progress)
+
+
+def reshard(dataset: Dataset, shard_bytes: int, progress: Progress = silent) -> Rewriting:
+    """Write every segment anew with shards of up to ``shard_bytes``, as larger ones suit object stores."""
+    done: set[str] = set(dataset.entries)
+    return rewrite_segments(
+        dataset, lambda: [(path,) for path in dataset.segments if path in done], shard_bytes, progress
+    )
+
+
+def rewrite_segments(
+    dataset: Dataset, plan: Callable[[], list[Group]], shard_bytes: int | None, progress: Progress
+) -> Rewriting:
+    """Write each planned group as one segment, a commit a group; the plan is made anew after each."""
+    before, rewritten, total = len(dataset.segments), 0, None
+    while groups := plan():
+        total = total or sum(map(len, groups))
+        try:
+            _rewrite(dataset, groups[0], shard_bytes)
+        except _StaleError:
+            continue
+        rewritten += len(groups[0])
+        progress(rewritten, max(total, rewritten), f"{len(dataset.segments)} segments")
+    return Rewriting(before, len(dataset.segments), rewritten)
+
+
+def _groups(dataset: Dataset, rows: float) -> list[Group]:
+    """Pack the segments that are less than half full, those with the same sets together, in their order."""
+    alike: dict[frozenset[str], list[tuple[str, int]]] = defaultdict(list)
+    for path in dataset.segments:
+        entry = dataset.entries[path]
+        if entry.rows < rows / 2 or entry.hidden:
+            alike[_sets(dataset, path)].append((path, entry.rows))
+    packed = [group for segments in alike.values() for group in _pack(segments, rows)]
+    return [group for group in packed if len(group) > 1 or dataset.entries[group[0]].hidden]
+
+
+def _pack(segments: Sequence[tuple[str, int]], rows: float) -> list[Group]:
+    packed: list[list[str]] = []
+    filled = rows
+    for path, length in segments:
+        if filled + length > rows:
+            packed.append([])
+            filled = 0
+        packed[-1].append(path)
+        filled += length
+    return [tuple(group) for group in packed]
+
+
+def _sets(dataset: Dataset, path: str) -> frozenset[str]:
+    """Names of the derived sets that hold something for a segment."""
+    return frozenset(entry.path.split("/")[1] for entry in dataset.entries.values() if entry.base == path)
+
+
+def _rewrite(dataset: Dataset, group: Group, shard_bytes: int | None) -> None:
+    replaced = _replaced(dataset, group)
+    pieces = _pieces(dataset, group)
+    written: list[Addition] = []
+    try:
+        if pieces:
+            base = join_segments(dataset, pieces, shard_bytes)
+            written.append(base)
+            names = sorted(_sets(dataset, group[0]))
+            written.extend(join_derived(dataset, name, pieces, base.entry, shard_bytes) for name in names)
+
+        def change() -> Change:
+            if _replaced(dataset, group) != replaced:
+                raise _StaleError
+            return Change(add=tuple(written), remove=tuple(replaced))
+
+        dataset.commit(change)
+    except BaseException:
+        discard(dataset, written)
+        raise
+
+
+def _replaced(dataset: Dataset, group: Group) -> dict[str, Entry]:
+    """Entries of the segments and of everything derived from them."""
+    chosen = set(group)
+    return {path: entry for path, entry in dataset.entries.items() if path in chosen or entry.base in chosen}
+
+
+def _pieces(dataset: Dataset, group: Group) -> list[Piece]:
+    visible: dict[str, list[EpisodeRef]] = defaultdict(list)
+    for episode in dataset.episodes:
+        visible[episode.segment].append(episode)
+    return [Piece(dataset.segment(path), tuple(visible[path])) for path in group if visible[path]]
