@@ -26,6 +26,7 @@ from egoscale_sdk.specs import HandSpec
 
 BETA_M, NORM_DELTA, WIDER_RAD = 0.02, 4e-3, 1e-3
 ITERATIONS, TOLERANCE = 5, 1e-6
+LENGTHS = (1.0, 2.0)  # of steps that are tried
 
 
 def compare(task: Task, nlopt: np.ndarray) -> dict[str, Any]:
@@ -65,7 +66,11 @@ def tips_and_inner(hand: HandSpec, points: list[np.ndarray]) -> np.ndarray:
 
 
 def minimise(hand: HandSpec, wanted: np.ndarray, last: np.ndarray, steps: int) -> np.ndarray:
-    """Take our Gauss-Newton steps from ``last (T, J)``, which is also what the regulariser pulls to."""
+    """Take our Gauss-Newton steps from ``last (T, J)``, which is also what the regulariser pulls to.
+
+    A step is taken twice as far where that is lower: reweighted least squares alone are slow where many points lie
+    beyond the threshold of Huber's function.
+    """
     chains = padded_chains(hand)
     if chains is None or any(joint.mimic for joint in hand.joints):
         raise NotRunError("joints of this hand are coupled or shared by fingers")
@@ -85,5 +90,9 @@ def minimise(hand: HandSpec, wanted: np.ndarray, last: np.ndarray, steps: int) -
     u = prior = engine.variables(rest)
     rho = torch.full_like(prior[..., :1], 2 * NORM_DELTA)
     for k in range(steps):
-        u = engine.step(u, goals, prior, rho, 1e-3 * 0.3**k)
+        way = engine.step(u, goals, prior, rho, 1e-3 * 0.3**k) - u
+        ends = [(u + length * way).clamp(*engine.bounds) for length in LENGTHS]
+        values = [value(hand, engine.joints(end, rest).T.numpy(), wanted, last) for end in ends]
+        lowest = torch.from_numpy(np.argmin(values, axis=0)).expand(1, *u.shape)
+        u = torch.stack(ends).gather(0, lowest)[0]
     return engine.joints(u, rest).T.numpy()
