@@ -4,7 +4,7 @@ from egoscale_sdk.interfaces.action_space import ActionSpace, Chunk
 from egoscale_sdk.interfaces.command import check_command, check_joints, check_limits, check_within
 from egoscale_sdk.interfaces.embodiment import Capability, Embodiment, Frame, position_limits
 from egoscale_sdk.interfaces.importer import Episode, ImageStream, Importer, LanguageSpan, Recording
-from egoscale_sdk.interfaces.retargeter import Retargeter, RetargetResult
+from egoscale_sdk.interfaces.retargeter import Motion, Retargeter, RetargetResult
 from egoscale_sdk.interfaces.sensor import Driver, RobotCommand, RobotState, Sample, Sensor
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ImageStream",
     "Importer",
     "LanguageSpan",
+    "Motion",
     "Recording",
     "RetargetResult",
     "Retargeter",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,21 @@ class RetargetResult:
     joints: Tensor
     residual_m: Tensor
     valid: Tensor
+
+
+class Motion(ABC):
+    """One hand's keypoints over time, which may be too long to be held at once; see `Retargeter.retarget_all`."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Frames T, evenly spaced in time."""
+
+    @abstractmethod
+    def read(self, frames: slice) -> tuple[Tensor, Tensor]:
+        """Return keypoints ``(n, 21, 3)`` and confidence ``(n, 21)`` of some frames, as `Retargeter.retarget` has them.
+
+        All of a motion have one dtype, and so have motions that are retargeted together.
+        """
 
 
 class Retargeter(ABC):
@@ -61,3 +77,18 @@ class Retargeter(ABC):
         Raises:
             ValueError: a shape is wrong.
         """
+
+    def retarget_all(self, motions: Sequence[Motion]) -> list[RetargetResult]:
+        """Retarget motions of different lengths, each from the open pose, one by one unless a retargeter knows better.
+
+        A retargeter that does, such as those of this SDK, holds no motion whole and solves short ones together; every
+        result has the bits that `retarget` gives for that motion alone. It can be pickled, so that other processes can
+        be given it.
+
+        Args:
+            motions: Any number of motions, of any lengths, 0 included.
+
+        Returns:
+            A result without batch dimensions for each.
+        """
+        return [self.retarget(*motion.read(slice(None))) for motion in motions]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from egoscale_sdk.interfaces import Retargeter, RetargetResult, position_limits
+from egoscale_sdk.interfaces import Motion, Retargeter, RetargetResult, position_limits
 from egoscale_sdk.specs import HandSpec
 
 FARTHEST_M = 1e6  # beyond it a coordinate is no measurement
 
 
 class ClipRetargeter(Retargeter):
-    """A retargeter of whole clips; no clip's result depends on its neighbours in the batch."""
+    """A retargeter of whole motions; no motion's result depends on those that are retargeted with it."""
 
     def retarget(
         self, keypoints: Tensor, confidence: Tensor | None = None, warm_start: Tensor | None = None
@@ -22,28 +24,50 @@ class ClipRetargeter(Retargeter):
         """See `Retargeter.retarget`; the result is on the CPU, joints in float32."""
         _check_shapes(self.hand, keypoints, confidence, warm_start)
         shape, length = keypoints.shape[:-2], keypoints.shape[-3]
-        if keypoints.shape[:-2].numel() == 0:
-            joints = torch.zeros((*shape, len(self.hand.actuated)), dtype=torch.float32)
-            return RetargetResult(joints, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
+        if shape.numel() == 0:
+            return _nothing(self.hand, shape)
         seen = torch.ones(()) if confidence is None else confidence.detach()
-        start = _start(self.hand, warm_start, shape[:-1])
-        clips = (keypoints.reshape(-1, length, 21, 3), seen.expand(keypoints.shape[:-1]).reshape(-1, length, 21), start)
-        joints, residual, valid = self._clips(*clips)
+        seen = seen.expand(keypoints.shape[:-1]).reshape(-1, length, 21)
+        clips = zip(keypoints.reshape(-1, length, 21, 3), seen, strict=True)
+        found = self._motions([HeldMotion(*clip) for clip in clips], _start(self.hand, warm_start, shape[:-1]))
+        joints, residual, valid = (torch.stack(parts) for parts in zip(*found, strict=True))
         return RetargetResult(joints.reshape(*shape, -1), residual.reshape(shape), valid.reshape(shape))
 
+    def retarget_all(self, motions: Sequence[Motion]) -> list[RetargetResult]:
+        """See `Retargeter.retarget_all`."""
+        some = [motion for motion in motions if len(motion)]
+        start = _start(self.hand, None, torch.Size([len(some)]))
+        found = iter(self._motions(some, start) if some else ())
+        none = _nothing(self.hand, torch.Size([0]))
+        return [RetargetResult(*next(found)) if len(motion) else none for motion in motions]
+
     @abstractmethod
-    def _clips(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Retarget B clips of T frames, neither of them zero.
+    def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Retarget B motions of some frames each.
 
         Args:
-            keypoints: ``(B, T, 21, 3)``, metres, as given; see `finite`.
-            seen: ``(B, T, 21)`` confidence as given.
+            motions: With keypoints and confidence as given; see `finite`.
             start: ``(B, J)`` float64, joints before the first frame, finite.
 
         Returns:
-            Joints ``(B, T, J)`` float32 within the limits, residual ``(B, T)`` metres, validity ``(B, T)`` bool; on
+            For each joints ``(T, J)`` float32 within the limits, residual ``(T,)`` metres, validity ``(T,)`` bool; on
             the CPU.
         """
+
+
+@dataclass(frozen=True)
+class HeldMotion(Motion):
+    """A motion in memory: keypoints ``(T, 21, 3)`` and confidence ``(T, 21)``."""
+
+    keypoints: Tensor
+    seen: Tensor
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def read(self, frames: slice) -> tuple[Tensor, Tensor]:
+        """See `Motion.read`."""
+        return self.keypoints[frames], self.seen[frames]
 
 
 def open_pose(hand: HandSpec) -> Tensor:
@@ -74,6 +98,11 @@ def _start(hand: HandSpec, warm_start: Tensor | None, batch: torch.Size) -> Tens
     rest = open_pose(hand)
     start = rest.expand(*batch, -1) if warm_start is None else warm_start.detach().to("cpu", torch.float64)
     return torch.where(start.isfinite(), start, rest).reshape(-1, len(rest))
+
+
+def _nothing(hand: HandSpec, shape: torch.Size) -> RetargetResult:
+    joints = torch.zeros((*shape, len(hand.actuated)), dtype=torch.float32)
+    return RetargetResult(joints, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
 
 
 def _check_shapes(hand: HandSpec, keypoints: Tensor, confidence: Tensor | None, warm_start: Tensor | None) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
+from egoscale_sdk.interfaces import Motion
 from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits
 from egoscale_sdk.retargeting.smoothing import bridge
 from egoscale_sdk.specs import ApertureSpec, HandSpec
@@ -14,6 +17,7 @@ from egoscale_sdk.specs import ApertureSpec, HandSpec
 TIPS = [4, 8, 12]  # thumb, index, middle
 MIN_EXTENT_M = 1e-6
 SAMPLES = 2049
+PIECE = 1 << 16  # frames that are looked at together
 
 
 class GapRetargeter(ClipRetargeter):
@@ -43,23 +47,26 @@ class GapRetargeter(ClipRetargeter):
         """Settings that determine the result; there are none."""
         return {}
 
-    def _clips(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        points, sure = finite(keypoints.detach().to("cpu", torch.float64), seen.to("cpu"))
-        found = zip(*(self._clip(*clip) for clip in zip(points, sure, start, strict=True)), strict=True)
-        joints, residual, valid = (torch.stack(parts) for parts in found)
-        return joints, residual, valid
+    def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        return [self._motion(*each) for each in zip(motions, start, strict=True)]
 
-    def _clip(self, keypoints: Tensor, seen: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Joints ``(T, 1)``, residual and validity ``(T,)`` of one clip."""
-        extent = (keypoints.amax(-2) - keypoints.amin(-2)).amax(-1)  # an absent hand may be all zero
-        valid = (seen[:, TIPS] > 0).all(-1) & (extent > MIN_EXTENT_M)
-        thumb, index, middle = keypoints[:, TIPS].unbind(-2)
-        gap = (thumb - (index + middle) / 2).norm(dim=-1).numpy()
-        reached = np.clip(gap, self._width[0], self._width[-1])
+    def _motion(self, motion: Motion, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Joints ``(T, 1)``, residual and validity ``(T,)`` of one motion."""
+        pieces = [_gap(*motion.read(slice(first, first + PIECE))) for first in range(0, len(motion), PIECE)]
+        gap, valid = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+        reached = np.clip(gap.numpy(), self._width[0], self._width[-1])
         q = torch.from_numpy(np.interp(reached, self._width, self._q))[:, None]
         q = bridge(torch.where(valid[:, None], q, start), valid).clamp(self._q.min(), self._q.max())
-        beyond = torch.from_numpy(np.abs(gap - reached))
+        beyond = torch.from_numpy(np.abs(gap.numpy() - reached))
         return q.to(torch.float32), torch.where(valid, beyond, 0.0), valid
+
+
+def _gap(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance of the thumb tip from the middle of the two other tips, and where it is known, ``(T,)``."""
+    points, sure = finite(keypoints.detach().to("cpu", torch.float64), seen.to("cpu"))
+    extent = (points.amax(-2) - points.amin(-2)).amax(-1)  # an absent hand may be all zero
+    thumb, index, middle = points[:, TIPS].unbind(-2)
+    return (thumb - (index + middle) / 2).norm(dim=-1), (sure[:, TIPS] > 0).all(-1) & (extent > MIN_EXTENT_M)
 
 
 def aperture_width(aperture: ApertureSpec, q: np.ndarray) -> np.ndarray:

@@ -137,7 +137,8 @@ class KeypointRetargeter(ClipRetargeter):
         frames, count = found.joints.shape
         some = max(1, FINISHED_NUMBERS // frames)  # joints do not depend on each other: a few at a time
         parts = []
-        for own in torch.arange(count).split(some):
+        for first in range(0, count, some):
+            own = slice(first, first + some)
             moved = limit_velocity(bridge(found.joints[:, own], found.valid), self._steps[own])
             parts.append(moved.clamp(lower[own], upper[own]).to(torch.float32))
         return torch.cat(parts, dim=1), torch.where(found.valid, found.residual, 0.0), found.valid
