@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,11 +49,11 @@ def contents(dataset):
     return found
 
 
-@pytest.fixture
-def recorded(tmp_path):
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
     """Six episodes of people, each its own segment, with two cameras, raw arrays and an action set of a hand."""
     declaration = human_declaration(cameras=(camera(), camera("wrist", 16, 16)), raw=("force",))
-    dataset = Dataset.create(tmp_path / "d.zarr", declaration)
+    dataset = Dataset.create(tmp_path_factory.mktemp("d") / "d.zarr", declaration)
     for number in range(6):
         force = np.random.default_rng(number).normal(size=(20 + number, 2)).astype(np.float32)
         source = episode(str(number), declaration, rows=20 + number, seed=number, raw={"force": force})
@@ -61,7 +62,12 @@ def recorded(tmp_path):
         dataset.append([source])
     claw = derived_set(declaration)
     dataset.add_action_set(claw, dict(derived_arrays(dataset, claw)))
-    return dataset
+    return dataset.path
+
+
+@pytest.fixture
+def recorded(template, tmp_path):
+    return Dataset.open(shutil.copytree(template, tmp_path / "d.zarr"))
 
 
 # --- compaction --------------------------------------------------------------------------------------------------
@@ -111,7 +117,7 @@ def test_an_incomplete_action_set_stays_as_incomplete_as_it_was(recorded):
     recorded.append([episode("new", recorded.declaration, raw={"force": np.zeros((40, 2), np.float32)})])
     compact(recorded)
     assert len(recorded.segments) == 2
-    (missing,) = recorded.missing_segments("acme_claw" if "acme_claw" in str(recorded.declaration) else "claw").values()
+    (missing,) = recorded.missing_segments("claw").values()
     assert missing == 40
 
 

@@ -185,7 +185,7 @@ def test_show_says_what_a_dataset_is(sound, capsys):
     text = capsys.readouterr().out
     for part in ("acme/hand@1 (robot), from acme-hand 1.0", "2, 80 rows", "native: acme/hand@1, 12 columns, commanded"):
         assert part in text
-    for part in ("head: 32x24", "pick (2)", "the waist is at zero"):
+    for part in ("head: 32x24", "1 tasks, 2 objects", "task     pick          2", "the waist is at zero"):
         assert part in text
 
 
@@ -194,10 +194,36 @@ def test_show_as_json(sound, capsys):
     value = json.loads(capsys.readouterr().out)
     assert (value["embodiment"], value["version"], value["episodes"], value["rows"]) == ("acme/hand@1", 1, 2, 80)
     assert value["hours"] == pytest.approx(80 / 30 / 3600, abs=1e-6)
-    assert value["census"] == {"task": {"pick": 2}, "success": {"True": 2}}
+    assert value["census"] == {"task": {"pick": 2}, "success": {"True": 2}, "objects": {"cube": 2, "table": 2}}
+    assert value["totals"] == {"tasks": 1, "scenes": 0, "operators": 0, "categories": 0, "objects": 2}
     assert value["valid_share"] == {"right_wrist": 1.0, "right_hand": 1.0}
     main(["dataset", "show", str(sound.path), "--json", "--version", "0"])
     assert json.loads(capsys.readouterr().out)["episodes"] == 0
+
+
+def test_the_census_counts_hours_shares_and_pairs(tmp_path, capsys):
+    declaration = robot_declaration()
+    labels = [
+        {"category": "kitchen", "scene": "a", "operator": "x", "aligned_group": "g1"},
+        {"category": "kitchen", "scene": "b", "operator": "x", "aligned_group": "g1"},
+        {"category": "garage", "scene": "a", "operator": "y", "aligned_group": "g2"},
+        {},
+    ]
+    rows = (30, 30, 60, 120)
+    sources = [episode(str(n), declaration, rows=rows[n], labels=own) for n, own in enumerate(labels)]
+    dataset = make(tmp_path, declaration, *sources)
+    main(["dataset", "show", str(dataset.path), "--json"])
+    value = json.loads(capsys.readouterr().out)
+    assert value["category_shares"] == pytest.approx({"kitchen": 0.25, "garage": 0.25}, abs=1e-3)
+    assert value["hours_by_label"]["operator"] == {"x": pytest.approx(60 / 30 / 3600, abs=2e-6)} | {
+        "y": pytest.approx(60 / 30 / 3600, abs=2e-6)
+    }
+    assert value["pairs"] == {"groups": 2, "paired_here": 1, "episodes": 3}
+    assert value["totals"] == {"tasks": 0, "scenes": 2, "operators": 2, "categories": 2, "objects": 0}
+    main(["dataset", "show", str(dataset.path)])
+    text = capsys.readouterr().out
+    for part in ("3 episodes in 2 groups, 1 of them", "category  kitchen         2  0.001  25.0%", "garage"):
+        assert part in text
 
 
 def test_validate_exits_0_without_errors_a_missing_plugin_being_a_warning(sound, capsys):
