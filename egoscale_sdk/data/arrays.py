@@ -54,13 +54,16 @@ def write_array(group: zarr.Group, name: str, values: Array, shard_bytes: int | 
 
     A shard holds up to ``shard_bytes``, by default `SHARD_BYTES`.
     """
-    rows = max(1, math.ceil(len(values) / INNER_ROWS)) * INNER_ROWS
-    row_bytes = max(1, values[:1].nbytes)
-    most = shard_bytes or SHARD_BYTES
-    shard = min(rows, max(1, most // (row_bytes * INNER_ROWS)) * INNER_ROWS)
+    shard = _shard_rows(values.shape, values.dtype, shard_bytes)
     array = _create(group, name, values.shape, values.dtype, INNER_ROWS, shard)
     if len(values):
         array[...] = values
+
+
+def _shard_rows(shape: tuple[int, ...], dtype: DTypeLike, shard_bytes: int | None = None) -> int:
+    rows = max(1, math.ceil(shape[0] / INNER_ROWS)) * INNER_ROWS
+    row_bytes = max(1, math.prod(shape[1:]) * np.dtype(dtype).itemsize)
+    return min(rows, max(1, (shard_bytes or SHARD_BYTES) // (row_bytes * INNER_ROWS)) * INNER_ROWS)
 
 
 def _create(
@@ -79,6 +82,31 @@ def _create(
         compressors=None,
         filters=None,
     )
+
+
+class RowStream:
+    """Writes an array of known shape from its first row to its last, one shard in memory at a time."""
+
+    def __init__(self, group: zarr.Group, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        shard = _shard_rows(shape, dtype)
+        self._array = _create(group, name, shape, dtype, INNER_ROWS, shard)
+        self._pending = np.empty((shard, *shape[1:]), dtype)
+        self._written = self._held = 0
+
+    def append(self, values: Array) -> None:
+        """Add rows at the end."""
+        while len(values):
+            part = values[: len(self._pending) - self._held]
+            self._pending[self._held : self._held + len(part)] = part
+            self._held, values = self._held + len(part), values[len(part) :]
+            if self._held == len(self._pending):
+                self.close()
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self._held:
+            self._array[self._written : self._written + self._held] = self._pending[: self._held]
+        self._written, self._held = self._written + self._held, 0
 
 
 class ByteStream:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data.arrays import open_group, write_array
-from egoscale_sdk.data.check import check_flags, check_rows
 from egoscale_sdk.data.declare import check_declaration, parse_declaration
+from egoscale_sdk.data.derived import DerivedWriter
 from egoscale_sdk.data.images import decode
 from egoscale_sdk.data.log import Addition, Change, CommitConflictError, CommitLog, Entry, LogState
 from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
-from egoscale_sdk.data.writer import SegmentWriter, StagedFolder
+from egoscale_sdk.data.writer import SegmentWriter
 from egoscale_sdk.errors import DataError, DeclarationError, did_you_mean
 from egoscale_sdk.interfaces import Episode, LanguageSpan
 from egoscale_sdk.progress import Progress, silent
@@ -223,7 +223,7 @@ class Dataset:
             raise DataError(
                 f"action set {action_set!r} has no actions for {segment}",
                 where=str(self.path),
-                hint="it was appended later; run egoscale retarget again",
+                hint="it was appended later, or retargeting was stopped; run egoscale retarget again",
             )
         return self._open_derived(entry)
 
@@ -288,17 +288,59 @@ class Dataset:
             DataError: a shape is wrong, a number not finite, or another set has the name.
         """
         self._need_newest()
-        self._with_action_set(spec)  # a name that is taken is refused before anything is computed
+        self.check_action_set(spec)
         pairs = arrays.items() if isinstance(arrays, Mapping) else arrays
-        added = tuple(self._write_derived(spec, segment, values) for segment, values in pairs)
+        added = []
+        for segment, values in pairs:
+            with self.derived_writer(spec, segment) as writer:
+                writer.add(values)
+                added.append(writer.finish())
+        self.commit_derived(spec, added)
 
-        def change() -> Change:
-            gone = [addition.entry.base for addition in added if addition.entry.base not in self._state.live]
+    def check_action_set(self, spec: ActionSetSpec) -> None:
+        """Refuse a set whose name another one has, before anything is computed.
+
+        Raises:
+            DataError: a set of this name was made differently.
+        """
+        self._with_action_set(spec)
+
+    def derived_writer(self, spec: ActionSetSpec, segment: str) -> DerivedWriter:
+        """Write what an action set adds for a base segment; any process may, at any version that has the segment.
+
+        Raises:
+            DataError: there is no such base segment.
+        """
+        entry = self._state.live.get(segment)
+        if entry is None or entry.base is not None:
+            raise DataError(f"{segment!r} is not a base segment", where=str(self.path), allowed=self.segments)
+        return DerivedWriter(self.path, spec, segment, entry.rows)
+
+    def commit_derived(self, spec: ActionSetSpec, additions: Sequence[Addition]) -> int:
+        """Publish finished objects of an action set, and the set if it is new, in one commit.
+
+        What the set has already for a base segment, because another writer was first, stays, and ours is removed.
+
+        Returns:
+            How many of the objects were published.
+
+        Raises:
+            DataError: another set has the name, or a base segment was replaced meanwhile.
+        """
+        wanted: list[Addition] = []
+
+        def change() -> Change | None:
+            gone = [addition.entry.base for addition in additions if addition.entry.base not in self._state.live]
             if gone:
                 raise DataError(f"{gone[0]} was replaced meanwhile", where=str(self.path), hint="run it again")
-            return Change(add=added, declaration=self._with_action_set(spec))
+            wanted[:] = [each for each in additions if (spec.name, each.entry.base) not in self._derived_entries]
+            declaration = self._with_action_set(spec)
+            return Change(add=tuple(wanted), declaration=declaration) if wanted or declaration else None
 
         self.commit(change)
+        for late in (addition for addition in additions if addition not in wanted):
+            shutil.rmtree(self.path / late.entry.path, ignore_errors=True)
+        return len(wanted)
 
     def commit(self, change: Callable[[], Change | None]) -> bool:
         """Publish what ``change()`` asks for, in one commit; it is asked anew where another writer was first.
@@ -335,22 +377,6 @@ class Dataset:
         if spec.name in present:
             return None
         return self.declaration.model_copy(update={"action_sets": (*self.declaration.action_sets, spec)})
-
-    def _write_derived(self, spec: ActionSetSpec, segment: str, arrays: Arrays) -> Addition:
-        entry, where = self._state.live.get(segment), f"{segment}: {spec.name}"
-        if entry is None or entry.base is not None:
-            raise DataError(f"{segment!r} is not a base segment", where=str(self.path), allowed=self.segments)
-        check_rows(f"{where}/action", arrays["action"], (entry.rows, spec.layout.dim))
-        check_flags(f"{where}/valid", arrays["valid"], (entry.rows, len(spec.layout.groups)))
-        parent = self.path / "derived" / spec.name
-        open_group(parent, create=True)
-        with StagedFolder(self.path) as staged:
-            for name, values in arrays.items():
-                check_rows(f"{where}/{name}", values, (entry.rows, *values.shape[1:]))
-                kind = np.uint8 if name == "valid" else np.float32
-                write_array(staged.group, name, values.astype(kind))
-            path = f"derived/{spec.name}/{staged.folder.name}"
-            return Addition(entry=Entry(path=path, rows=entry.rows, base=segment), files=staged.move(path))
 
     def _open_derived(self, entry: Entry) -> StoredObject:
         if entry.path not in self._derived:
