@@ -10,7 +10,8 @@ import torch
 
 from egoscale_sdk.host import default_host
 from egoscale_sdk.retargeting import KeypointRetargeter
-from egoscale_sdk.retargeting.kernels import build, native
+from egoscale_sdk.retargeting.banded import Twin
+from egoscale_sdk.retargeting.kernels import build
 from egoscale_sdk.retargeting.kernels.native import Framewise, Kernel
 from egoscale_sdk.retargeting.kernels.trace import Input, TraceError, trace
 
@@ -98,7 +99,7 @@ def test_padding_costs_nothing():
 def test_what_is_not_framewise_is_refused_and_runs_as_it_is(function, why, caplog):
     with pytest.raises(TraceError, match=why):
         trace(function, [Input((3,))])
-    native._say_once.cache_clear()
+    build.say_once.cache_clear()
     x = torch.rand(3, 2)
     with caplog.at_level(logging.WARNING):
         assert torch.equal(Framewise(function, [-1])(x)[0], function(x))
@@ -107,7 +108,7 @@ def test_what_is_not_framewise_is_refused_and_runs_as_it_is(function, why, caplo
 
 def test_without_a_compiler_it_is_slower_and_not_broken(monkeypatch, caplog):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    native._say_once.cache_clear()
+    build.say_once.cache_clear()
     motion = torch.from_numpy(human_hand.clip(20))
     with caplog.at_level(logging.WARNING):
         found = [KeypointRetargeter(hand("unitree/g1_dex3"), backend="simd").retarget(motion) for _ in range(2)]
@@ -120,7 +121,7 @@ def test_a_compiler_that_fails_is_as_good_as_none(monkeypatch, caplog, tmp_path)
     broken.write_text("#!/bin/sh\necho 'error: out of order' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(build, "compiler", lambda: str(broken))
-    native._say_once.cache_clear()
+    build.say_once.cache_clear()
     x = torch.rand(3, 2)
     with caplog.at_level(logging.WARNING):
         assert torch.equal(Framewise(torch.sin, [-1])(x)[0], torch.sin(x))
@@ -158,3 +159,15 @@ def test_no_batch_order_or_thread_changes_a_bit_of_a_clip():
     torch.set_num_threads(1)
     assert torch.equal(together, backwards)
     assert torch.equal(together, torch.stack([retargeter.retarget(clip).joints for clip in clips]))
+
+
+@needs_compiler
+@pytest.mark.parametrize("windows", [1, 3, 16, 37])
+def test_the_compiled_smoother_is_its_reference(windows):
+    generator = torch.Generator().manual_seed(windows)
+    weight = 0.02 * torch.rand(2, 30, windows, generator=generator) + 1e-6
+    stiffness = 0.1 * (torch.rand(2, 30, windows, generator=generator) < 0.9).float()
+    ours, reference = (Twin(weight, stiffness, native) for native in (True, False))
+    for k in range(3):
+        u = torch.randn(3, 2, 30 * windows, generator=generator)
+        torch.testing.assert_close(ours(u, k == 2), reference(u, k == 2), rtol=0, atol=1e-6)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from egoscale_sdk.retargeting.kernels import sweeps
+
 
 class Whittaker:
     r"""Smooths trajectories ``x`` to the ``z`` of least cost.
@@ -56,6 +58,43 @@ class Whittaker:
             after, last = last, value
             found.append(value)
         return torch.stack(found[::-1])
+
+
+class Twin:
+    r"""The smooth twin z of trajectories u in ADMM, ``z = S(u + d)``, ``d <- d + u - z``; d begins at 0.
+
+    Args:
+        weight: ``(groups, T, W)`` rho of W windows, positive, T at least 4.
+        stiffness: ``(groups, T, W)``; see `Whittaker`.
+        native: Compiled, where that is possible and numbers are in float32 on the CPU; the same otherwise.
+    """
+
+    def __init__(self, weight: Tensor, stiffness: Tensor, native: bool = False) -> None:
+        self._weight, self._dual = weight.contiguous(), torch.zeros(0)
+        self._native = native and weight.dtype == torch.float32 and weight.is_cpu and sweeps.available()
+        if self._native:
+            self._factors = torch.empty(3, *weight.shape, dtype=torch.float64)
+            sweeps.call("whittaker_factors", self._weight, stiffness.contiguous(), self._factors, *weight.shape)
+        else:  # float64: the matrix is nearly singular where a finger is hardly seen
+            bands = (band.transpose(0, 1)[:, None].double().contiguous() for band in (weight, stiffness))
+            self._smooth = Whittaker(*bands)
+
+    def __call__(self, u: Tensor, last: bool = False) -> Tensor:
+        """Take the next u ``(K, groups, T W)``, frame-major; return ``z - d``, or ``z`` for the last."""
+        first = not len(self._dual)
+        if first:
+            self._dual = torch.zeros_like(u)
+        if self._native:
+            u, out = u.contiguous(), torch.empty_like(u)
+            sizes = (len(u), *self._weight.shape, int(first), int(last))
+            sweeps.call("whittaker_round", u, self._dual, out, self._weight, self._factors, *sizes)
+            return out
+        rows = (u + self._dual).reshape(-1, *self._weight.shape).permute(2, 0, 1, 3)
+        z = self._smooth(rows.double()).permute(1, 2, 0, 3).to(u.dtype).reshape(u.shape)
+        if first:
+            return z
+        self._dual = self._dual + u - z
+        return z if last else z - self._dual
 
 
 def _bands(rho: Tensor, stiffness: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -24,6 +24,8 @@ class Engine(ABC):
 
     bounds: Tensor
     """``(2, K, F, 1)`` float64, exact in float32."""
+    native = False
+    """Whether what goes through time is compiled, too."""
 
     @abstractmethod
     def variables(self, joints: Tensor) -> Tensor:
@@ -65,9 +67,9 @@ class FingerEngine(Engine):
         self._run, self._chunk = compiled_step(self._step), COMPILED_CHUNK
         return self
 
-    def native(self) -> FingerEngine:
+    def kernels(self) -> FingerEngine:
         """The same engine with its step as a kernel for the CPU, where that is possible."""
-        self._kernel = Framewise(self._in_chunks, (*[-1] * 7, None))
+        self.native, self._kernel = True, Framewise(self._in_chunks, (*[-1] * 7, None))
         return self
 
     def variables(self, joints: Tensor) -> Tensor:

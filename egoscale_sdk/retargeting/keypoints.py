@@ -149,7 +149,7 @@ class KeypointRetargeter(ClipRetargeter):
         if chains is None:
             return DenseEngine(self.hand, self.terms)
         engine = FingerEngine(self.hand, chains, self.terms)
-        return {"eager": lambda: engine, "compiled": engine.compiled, "simd": engine.native}[self.backend]()
+        return {"eager": lambda: engine, "compiled": engine.compiled, "simd": engine.kernels}[self.backend]()
 
     @cached_property
     def _own(self) -> Correspondence:

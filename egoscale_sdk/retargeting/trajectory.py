@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egoscale_sdk.retargeting.banded import Whittaker
+from egoscale_sdk.retargeting.banded import Twin
 from egoscale_sdk.retargeting.engine import Engine
 from egoscale_sdk.retargeting.goals import Goals
 from egoscale_sdk.retargeting.terms import Term
@@ -67,21 +67,13 @@ def solve(engine: Engine, goals: Goals, windows: int, start: Tensor, effort: Eff
     u = _bridged(u.reshape(-1, groups, T, W), before, after).reshape(u.shape)
     weight = effort.pull * sure.clamp(min=LEAST_SURE)
     rho = weight.reshape(1, groups, -1)
-    # float64: the matrix is nearly singular where a finger is hardly seen
-    bands = (weight, effort.smoothing * _linked(before, after))
-    smoother = Whittaker(*(band.transpose(0, 1)[:, None].double().contiguous() for band in bands))
-
-    def smooth(x: Tensor) -> Tensor:
-        rows = x.reshape(-1, groups, T, W).permute(2, 0, 1, 3).double()
-        return smoother(rows).permute(1, 2, 0, 3).to(u.dtype).reshape(u.shape)
-
-    z, dual = smooth(u), torch.zeros_like(u)
-    for _ in range(effort.rounds):
-        u = engine.step(u, goals, z - dual, rho, 1e-5)
-        z = smooth(u + dual)
-        dual = dual + u - z
+    twin = Twin(weight, effort.smoothing * _linked(before, after), engine.native)
+    prior = twin(u)
+    for k in range(effort.rounds):
+        u = engine.step(u, goals, prior, rho, 1e-5)
+        prior = twin(u, last=k == effort.rounds - 1)
     lower, upper = engine.bounds.to(u)
-    return torch.minimum(torch.maximum(z, lower), upper)
+    return torch.minimum(torch.maximum(prior, lower), upper)
 
 
 def _inside(start: Tensor, bounds: Tensor) -> Tensor:

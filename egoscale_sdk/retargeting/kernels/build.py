@@ -58,6 +58,12 @@ def build(text: str) -> ctypes.CDLL:
         raise BuildError(f"{path.parent}: {error.strerror or error}") from error
 
 
+@cache
+def say_once(reason: str) -> None:
+    """Log why something runs without being compiled."""
+    _log.warning("retargeting runs without its compiled kernels, slower and with the same results: %s", reason)
+
+
 def cache_folder() -> Path:
     """Where compiled kernels are kept: below XDG_CACHE_HOME, by default ~/.cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 
-from egoscale_sdk.retargeting.kernels.build import BuildError, build
+from egoscale_sdk.retargeting.kernels.build import BuildError, build, say_once
 from egoscale_sdk.retargeting.kernels.cpp import written
 from egoscale_sdk.retargeting.kernels.trace import KINDS, Input, TraceError, trace
 
@@ -19,7 +17,6 @@ ALONE = 1024  # frames per thread below which another thread costs more than it 
 LAYOUTS = {-1: 0, 0: 1, None: 2}
 
 
-_log = logging.getLogger(__name__)
 Function = Callable[..., Tensor | Sequence[Tensor]]
 
 
@@ -107,15 +104,10 @@ class Framewise:
         try:
             return Kernel(self._function, inputs)
         except (TraceError, BuildError) as error:
-            _say_once(str(error))
+            say_once(str(error))
             return None
 
 
 def _spec(tensor: Tensor, frames: int | None) -> Input:
     shape = tensor.shape if frames is None else tensor.shape[1:] if frames == 0 else tensor.shape[:-1]
     return Input(tuple(shape), tensor.dtype, frames)
-
-
-@cache
-def _say_once(reason: str) -> None:
-    _log.warning("retargeting runs without its compiled kernels, slower and with the same results: %s", reason)
