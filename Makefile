@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-peers
+LEROBOT := .venv-lerobot
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 EDITABLE := -e embodiments $(addprefix -e ,$(PLUGINS))
@@ -11,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format bench-peers clean
+.PHONY: demo test test-slow lint format bench-peers lerobot-env clean
 
 demo: $(VENV)/.demo ## simulate, import, retarget, train, run; ends with the path of demo/report.html
 	$(BIN)/egoscale demo --out demo
@@ -39,6 +40,14 @@ $(PEERS)/.done: benchmarks/peers/requirements.txt benchmarks/peers/constraints.t
 	$(PEERS)/bin/python -m pip install -q -c benchmarks/peers/constraints.txt -r benchmarks/peers/requirements.txt
 	touch $@
 
+lerobot-env: $(LEROBOT)/.done ## the published lerobot package, for slow tests and benchmarks/data.py (8 GB)
+
+$(LEROBOT)/.done: benchmarks/peers/lerobot/requirements.txt benchmarks/peers/lerobot/constraints.txt
+	$(PYTHON) -m venv $(LEROBOT)
+	$(LEROBOT)/bin/python -m pip install -q -c benchmarks/peers/lerobot/constraints.txt -r benchmarks/peers/lerobot/requirements.txt
+	$(LEROBOT)/bin/python benchmarks/peers/lerobot/link_ffmpeg.py
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -51,4 +60,4 @@ $(VENV)/.dev: $(SOURCES) | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEERS) $(LEROBOT) demo .mypy_cache .ruff_cache .pytest_cache

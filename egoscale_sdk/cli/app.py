@@ -62,6 +62,7 @@ COMMANDS: dict[str, Command] = {
     "plugin info": Command("plugin", "info", "show what a plugin contributes, or why it failed"),
     "simulate": Command("simulate", "simulate", "record demonstrations of a simulated person or robot hand"),
     "import": Command("importing", "import_", "turn a recording into a dataset"),
+    "export lerobot": Command("exporting", "lerobot", "write a dataset as LeRobot v3.0"),
     "retarget": Command("retarget", "retarget", "add a robot hand's actions to a dataset of people"),
     "dataset show": Command("dataset", "show", "show what a dataset declares and holds"),
     "dataset validate": Command("dataset", "validate", "check a dataset against its declaration"),

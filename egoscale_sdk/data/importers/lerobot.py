@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -97,12 +97,11 @@ class _EpisodeReader:
         """Declare what this recording becomes."""
         fields = self.columns.declares()
         notes = [f"{feature} is declared but has no pictures" for feature in self.absent]
-        mounts = {camera.name: camera.mount for camera in spec.cameras}
         return declare(
             spec,
             provider,
             fps=self.info.fps,
-            cameras=tuple(self._stream(folder, feature, name, mounts) for feature, name in self.cameras.items()),
+            cameras=tuple(self._stream(folder, feature, name) for feature, name in self.cameras.items()),
             importer=LeRobotImporter.name,
             source=f"{self.root.name} (robot_type {self.info.robot_type})",
             licence=self.options.licence,
@@ -174,9 +173,9 @@ class _EpisodeReader:
             return True
         return any(episode.clips[feature].path.is_file() for episode in folder.episodes)
 
-    def _stream(self, folder: LeRobotFolder, feature: str, name: str, mounts: Mapping[str, str]) -> CameraStream:
+    def _stream(self, folder: LeRobotFolder, feature: str, name: str) -> CameraStream:
         native = self._native_size(folder, feature)
-        return camera_stream(name, native, self.options.image_size, mounts.get(name, "unknown"))
+        return camera_stream(name, native, self.options.image_size, self.columns.mounts.get(name, "unknown"))
 
     def _native_size(self, folder: LeRobotFolder, feature: str) -> Size:
         """Size of the first picture that can be read; the size in info.json is not always true."""

@@ -41,6 +41,8 @@ class Columns(Protocol):
 
     cameras: Mapping[str, str]
     """Our name of the camera for features that have one."""
+    mounts: Mapping[str, str]
+    """Where a camera is, by our name of it."""
 
     def declares(self) -> dict[str, Any]:
         """Fields of the declaration."""
@@ -64,6 +66,7 @@ class SpecColumns:
     def __init__(self, info: Info, spec: EmbodimentSpec, layout: RecordingLayout, where: str) -> None:
         self.layout = layout
         self.cameras: Mapping[str, str] = layout.cameras
+        self.mounts: Mapping[str, str] = {camera.name: camera.mount for camera in spec.cameras}
         self._state = RowReader(spec, layout.state, f"{where}: {layout.state_key}") if layout.state else None
         self._action = RowReader(spec, layout.action, f"{where}: {layout.action_key}")
         _need_features(info, (layout.state_key, layout.action_key), where)
@@ -116,6 +119,7 @@ class OwnColumns:
             )
         self._own, self._layout, self._where = own, RowLayout.of(spec.hand_spaces), where
         self.cameras: Mapping[str, str] = {picture_feature(camera.name): camera.name for camera in own.cameras}
+        self.mounts: Mapping[str, str] = {camera.name: camera.mount for camera in own.cameras}
         state = (STATE, STATE_VALID) if own.has_state else ()
         raw = (RAW_PREFIX + name for name in own.raw)
         _need_features(info, (ACTION, ACTION_VALID, CONFIDENCE, MAP_ID, *state, *raw), where)

@@ -31,7 +31,7 @@ class LeRobotTable:
             raise DataError(
                 f"is no readable parquet file, perhaps truncated: {one_line(error)}", where=str(path)
             ) from None
-        self._groups, self._start, self.rows = self._locate(*(rows or (0, int(self._file.metadata.num_rows))))
+        self._groups, self._start, self.rows = self._locate(*(rows or (0, self._file.metadata.num_rows)))
         self._check_size()
 
     def numbers(self, name: str) -> NDArray[np.float64]:
@@ -71,7 +71,7 @@ class LeRobotTable:
         ends = np.cumsum(sizes, dtype=np.int64)
         found = [n for n, end in enumerate(ends) if end > start and end - sizes[n] < stop]
         before = int(ends[found[0]] - sizes[found[0]]) if found else start
-        return found, start - before, max(0, min(stop, int(metadata.num_rows)) - start)
+        return found, start - before, max(0, min(stop, metadata.num_rows) - start)
 
     def _check_size(self) -> None:
         """Refuse a file whose few bytes would unpack to more than any episode holds, before anything is unpacked."""

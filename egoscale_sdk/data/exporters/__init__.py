@@ -1,0 +1,1 @@
+"""Exporters: datasets of ours in the formats of others."""
