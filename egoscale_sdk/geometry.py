@@ -48,6 +48,16 @@ def relative_poses(reference: ArrayLike, poses: ArrayLike) -> Floats:
     return relative
 
 
+def relative_vec9(reference: ArrayLike, vec9: ArrayLike) -> Floats:
+    """`relative_poses` of wrist columns: ``reference (*b, 9)`` and ``vec9 (*b, H, 9)`` give ``(*b, H, 9)``."""
+    a, b = (np.ascontiguousarray(np.moveaxis(_floats(v), -1, 0)) for v in (reference, vec9))
+    inverse, columns = _axes(a[3:])[..., None], np.empty((3, 4, *b.shape[1:]), b.dtype)  # (3, 3, *b, 1), (3, 4, *b, H)
+    columns[:, 0], columns[:, 1:] = b[:3] - a[:3, ..., None], _axes(b[3:])
+    moved = [(inverse[:, row, None] * columns).sum(0) for row in range(3)]  # (4, *b, H)
+    relative: Floats = np.stack([moved[0][0], moved[1][0], moved[2][0], *moved[0][1:], *moved[1][1:]], axis=-1)
+    return relative
+
+
 def apply_relative(reference: ArrayLike, relative: ArrayLike) -> Floats:
     """Undo `relative_poses`: ``reference (*b, 4, 4) @ relative (*b, H, 4, 4)``."""
     absolute: Floats = _floats(reference)[..., None, :, :] @ _floats(relative)
@@ -133,15 +143,7 @@ def rotation_from_rot6d(rot6d: ArrayLike) -> Floats:
     Rows that span no plane (zeros of a masked wrist, parallel rows) give the identity. Rows with a value that is no
     finite number give NaN: it must not pass for a rotation.
     """
-    d = _floats(rot6d)
-    first, second = d[..., :3], d[..., 3:]
-    x = _unit(first)
-    y = _unit(second - (x * second).sum(-1, keepdims=True) * x)
-    R = np.stack([x, y, np.cross(x, y)], axis=-2)
-    spans = (np.linalg.norm(x, axis=-1) > 0.5) & (np.linalg.norm(y, axis=-1) > 0.5)
-    R = np.where(spans[..., None, None], R, np.eye(3, dtype=d.dtype))
-    known = np.isfinite(d)[..., None].all(-2, keepdims=True)  # (*b, 1, 1)
-    return np.where(known, R, d.dtype.type(np.nan))
+    return np.ascontiguousarray(np.moveaxis(_axes(np.moveaxis(_floats(rot6d), -1, 0)), (0, 1), (-2, -1)))
 
 
 def vec9_from_pose(pose: ArrayLike) -> Floats:
@@ -201,9 +203,28 @@ def _skew_part(R: Floats) -> Floats:
     return np.stack([R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0], R[..., 1, 0] - R[..., 0, 1]], axis=-1)
 
 
+def _axes(rot6d: Floats) -> Floats:
+    """Rows of rotations ``(3, 3, *b)`` of rot6d ``(6, *b)``: columns first, since numpy is quick along long axes."""
+    first, second = rot6d[:3], rot6d[3:]
+    R = np.empty((3, 3, *rot6d.shape[1:]), rot6d.dtype)
+    with np.errstate(invalid="ignore"):  # what is not finite is marked below
+        R[0] = x = _unit(first)
+        R[1] = y = _unit(second - (x * second).sum(0) * x)
+    R[2] = x[[1, 2, 0]] * y[[2, 0, 1]] - x[[2, 0, 1]] * y[[1, 2, 0]]
+    flat = ((R[:2] ** 2).sum(1) < 0.25).any(0)
+    if flat.any():
+        R[..., flat] = np.eye(3, dtype=R.dtype)[..., None]
+    unknown = ~np.isfinite(rot6d).all(0)
+    if unknown.any():
+        R[..., unknown] = np.nan
+    return R
+
+
 def _unit(v: Floats) -> Floats:
-    norm = np.linalg.norm(v, axis=-1, keepdims=True)
-    return np.where(norm > _TINY, v / np.maximum(norm, _TINY), 0).astype(v.dtype)
+    """Unit vectors of ``(3, *b)``; zero where there is no direction."""
+    norm = np.sqrt((v * v).sum(0))
+    unit: Floats = np.where(norm > _TINY, v / np.maximum(norm, _TINY), 0).astype(v.dtype)
+    return unit
 
 
 def _matrix(rows: list[list[Floats]]) -> Floats:

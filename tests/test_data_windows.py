@@ -296,7 +296,7 @@ def test_resize_is_the_mean_over_the_covered_area(h, w, new_h, new_w, seed):
 
 
 def test_a_query_within_rounding_of_a_row_is_that_row():
-    times = np.array([0, 100, 200], np.int64) * 1_000_000
-    at = bracket(times, np.array([-1, 1, 99, 150, 201, 202.5]) * 1e6, 10.0)
-    assert at.share.tolist() == [0, 0, 1, 0.5, 0, 0]
-    assert at.usable.tolist() == [True, True, True, True, True, False]
+    times = np.array([[0, 100, 200]], np.int64) * 1_000_000
+    at = bracket(times, np.array([[-1, 1, 99, 150, 201, 202.5]]) * 1e6, 10.0)
+    assert at.share.tolist() == [[0, 0, 1, 0.5, 0, 0]]
+    assert at.usable.tolist() == [[True, True, True, True, True, False]]

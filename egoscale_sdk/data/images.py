@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from egoscale_sdk.errors import DataError
 
 Images = NDArray[np.uint8]
+Jpeg = bytes | memoryview | NDArray[np.uint8]
+"""A compressed image, or a view of one."""
 Size = tuple[int, int]
 """Height and width in pixels."""
 MAX_SIDE_PX = 8192
 
 
-def jpeg_size(data: bytes, where: str = "") -> Size:
+def jpeg_size(data: Jpeg, where: str = "") -> Size:
     """Read height and width from a JPEG's header.
 
     Raises:
@@ -38,7 +40,7 @@ def check_size(size: Size, where: str) -> Size:
     return size
 
 
-def decode(data: bytes, where: str = "") -> Images:
+def decode(data: Jpeg, where: str = "") -> Images:
     """Decode a JPEG to RGB ``(h, w, 3)`` uint8.
 
     Raises:
@@ -49,21 +51,26 @@ def decode(data: bytes, where: str = "") -> Images:
     return out
 
 
-def decode_into(data: bytes, out: Images, where: str = "") -> None:
+def decode_into(data: Jpeg, out: Images, where: str = "") -> None:
     """Decode a JPEG into ``out (h, w, 3)`` uint8 RGB, resized by area where its size is another.
 
+    Nothing is copied, and other threads run meanwhile.
+
     Raises:
-        DataError: the data are not a JPEG; names ``where``.
+        DataError: the data are not a JPEG, or too large; names ``where``.
     """
     import simplejpeg
 
+    try:
+        if simplejpeg.decode_jpeg(data, "RGB", buffer=out).shape == out.shape:
+            return
+    except ValueError:
+        pass  # it is larger than `out`, or damaged
+    jpeg_size(data, where)
     height, width = out.shape[:2]
     try:
-        if jpeg_size(data, where) == (height, width):
-            simplejpeg.decode_jpeg(data, "RGB", buffer=out)
-        else:
-            # libjpeg scales down by powers of two for free; the rest is ours
-            out[:] = resize_area(simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width), out.shape[:2])
+        # libjpeg scales down by powers of two for free; the rest is ours
+        out[:] = resize_area(simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width), out.shape[:2])
     except ValueError as error:
         raise DataError(f"JPEG image is damaged: {' '.join(str(error).split())}", where=where) from None
 

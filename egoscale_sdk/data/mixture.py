@@ -7,12 +7,12 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from egoscale_sdk.data.order import BlockOrder, Blocks, Indices
 from egoscale_sdk.data.windows import WindowDataset
 from egoscale_sdk.errors import RecipeError
 
-Indices = NDArray[np.int64]
+ONE_BY_ONE = Blocks(block=1)
 
 
 class Mixture:
@@ -20,33 +20,63 @@ class Mixture:
 
     Of the first n windows drawn, each dataset has its share of n, rounded: never off by as much as the number of
     datasets, whatever n. Within a dataset every window is drawn once before any is drawn again, each time around in
-    a new order. Nothing is remembered from step to step, so that resuming is exact.
+    a new order. Nothing is remembered from step to step, so that resuming is exact, and memory does not grow with the
+    datasets.
 
     Args:
         parts: Datasets and their weights; only the proportions of the weights matter.
-        batch_size: Windows per step.
+        batch_size: Windows per step, over all processes.
         seed: Selects the order.
+        blocks: How far the windows of a dataset are shuffled. By default each is drawn alone; from an object store
+            neighbours have to be read together.
 
     Raises:
         RecipeError: no dataset, a weight that is not positive, or no room in a batch.
     """
 
-    def __init__(self, parts: Sequence[tuple[WindowDataset, float]], batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        parts: Sequence[tuple[WindowDataset, float]],
+        batch_size: int,
+        seed: int,
+        blocks: Blocks = ONE_BY_ONE,
+    ) -> None:
         if not parts or batch_size < 1 or not all(0 < weight < float("inf") for _, weight in parts):
             raise RecipeError(
                 f"a mixture needs a dataset, positive weights and a positive batch size; has "
                 f"{[weight for _, weight in parts]} and {batch_size}"
             )
+        if min(blocks.block, blocks.buffer, blocks.streams) < 1:
+            raise RecipeError(f"block, buffer and streams are positive numbers, not {blocks}")
         self.parts = tuple(parts)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.blocks = batch_size, seed, blocks
         self._weights = tuple(Fraction(weight) for _, weight in parts)
 
     def indices(self, step: int) -> list[tuple[int, Indices]]:
         """Return the batch of a step: number of each dataset that has a part in it, and its window numbers."""
-        before = self.drawn(step * self.batch_size)
-        after = self.drawn((step + 1) * self.batch_size)
-        drawn = enumerate(zip(before, after, strict=True))
-        return [(number, self._draw(number, start, stop)) for number, (start, stop) in drawn if stop > start]
+        return [(number, self._draw(number, draws)) for number, draws in self._draws(step)]
+
+    def share(self, step: int, rank: int = 0, ranks: int = 1) -> list[tuple[int, Indices]]:
+        """Return what one of several processes does of a step; together they do `indices`, and nothing twice.
+
+        Windows that are drawn alone are dealt out evenly. In blocks a process has the draws of its own streams.
+
+        Raises:
+            RecipeError: the streams cannot be dealt out evenly over so many processes.
+        """
+        if not 0 <= rank < ranks:
+            raise RecipeError(f"there is no process {rank} of {ranks}")
+        if self.blocks.block == 1:
+            before, dealt = 0, []
+            for number, draws in self._draws(step):
+                dealt.append((number, draws[(rank - before) % ranks :: ranks]))
+                before += len(draws)
+        else:
+            self._check_streams(ranks)
+            streams = self.blocks.streams
+            sizes = [len(windows) for windows, _ in self.parts]
+            dealt = [(n, draws[draws % sizes[n] % streams % ranks == rank]) for n, draws in self._draws(step)]
+        return [(number, self._draw(number, draws)) for number, draws in dealt if len(draws)]
 
     def drawn(self, count: int) -> list[int]:
         """How many of the first ``count`` windows come from each dataset; never falls as ``count`` grows.
@@ -59,17 +89,33 @@ class Mixture:
             left, weight_left = left - counts[-1], weight_left - weight
         return counts
 
-    def _draw(self, number: int, start: int, stop: int) -> Indices:
-        size = len(self.parts[number][0])
-        parts = []
-        while start < stop:
-            epoch, first = divmod(start, size)
-            last = min(size, first + stop - start)
-            parts.append(_order(self.seed, number, epoch, size)[first:last])
-            start += last - first
-        return np.concatenate(parts)
+    def order(self, number: int, epoch: int) -> BlockOrder:
+        """Return in which order the windows of a dataset are drawn the ``epoch``-th time around."""
+        return _order(len(self.parts[number][0]), self.blocks, self.seed, number, epoch)
+
+    def _draws(self, step: int) -> list[tuple[int, Indices]]:
+        """How often each dataset had been drawn before, for every window of a step."""
+        before = self.drawn(step * self.batch_size)
+        after = self.drawn((step + 1) * self.batch_size)
+        spans = enumerate(zip(before, after, strict=True))
+        return [(number, np.arange(start, stop)) for number, (start, stop) in spans if stop > start]
+
+    def _draw(self, number: int, draws: Indices) -> Indices:
+        epoch, place = np.divmod(draws, len(self.parts[number][0]))
+        found = np.empty(len(draws), np.int64)
+        for time in np.unique(epoch).tolist():
+            here = epoch == time
+            found[here] = self.order(number, time)(place[here])
+        return found
+
+    def _check_streams(self, ranks: int) -> None:
+        if self.blocks.streams % ranks:
+            raise RecipeError(
+                f"{self.blocks.streams} streams of blocks cannot be dealt out over {ranks} processes",
+                hint=f"choose a multiple of {ranks} and keep it when the number of processes changes",
+            )
 
 
-@lru_cache(maxsize=16)
-def _order(seed: int, number: int, epoch: int, size: int) -> Indices:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, number, epoch)))).permutation(size)
+@lru_cache(maxsize=64)
+def _order(size: int, blocks: Blocks, seed: int, number: int, epoch: int) -> BlockOrder:
+    return BlockOrder(size, blocks, seed, number, epoch)

@@ -1,36 +1,43 @@
 """Windows: what a policy trains on, cut from episodes when it is asked for.
 
-A window stands at a row of an episode, at its time t0. It holds the images and the measured state of that row, and
-the chunk of actions from t0 on, resampled to ``chunk_dt_s`` by time stamps and made relative by the action space.
-No window crosses the end of an episode or a change of ``map_id``: what would lie beyond is masked.
+A window stands at a row of an episode, at its time t0. It holds the images and the measured state of that row (or of
+several times before it), and the chunk of actions from t0 on, resampled to ``chunk_dt_s`` by time stamps and made
+relative by the action space. No window crosses the end of an episode or a change of ``map_id``: what would lie beyond
+is masked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from egoscale_sdk.data.dataset import Dataset
-from egoscale_sdk.data.images import decode_into
-from egoscale_sdk.data.resample import bracket, mix_rows, valid_between
-from egoscale_sdk.data.segment import EpisodeRows
+from egoscale_sdk.data.gather import Gatherer, Part, RowSource, Sampled, SegmentRows
+from egoscale_sdk.data.images import Jpeg, decode_into
+from egoscale_sdk.data.places import EpisodeIndex, Places, Rule, Standing
+from egoscale_sdk.data.prompts import Prompts
+from egoscale_sdk.data.resample import Brackets
 from egoscale_sdk.errors import DataError, did_you_mean
 from egoscale_sdk.hands.action_space import WristHandSpace
 from egoscale_sdk.interfaces import ActionSpace
+from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs import HandSpaceSpec, RowLayout, Side
 
 Array = NDArray[Any]
+NewImages = Callable[[tuple[int, ...]], NDArray[np.uint8]]
+"""Gives memory for images of a shape; what is in it does not matter."""
 DEFAULT_SPACE = "egoscale/wrist_hand@1"
 
 
 @dataclass(frozen=True)
 class Batch:
     """Windows side by side, NaN-free; B windows, H steps, D columns of the action set's layout.
+
+    Where observation offsets were asked for, images, state and their masks have a second axis ``O`` after ``B``.
 
     Attributes:
         images: RGB uint8 ``(B, h, w, 3)`` per camera; black where the mask is False.
@@ -65,14 +72,19 @@ class Batch:
         """Hand space of each side of the chunk."""
         return dict(self.layout.hand_spaces)
 
+    def __len__(self) -> int:
+        return len(self.prompts)
 
-@dataclass(frozen=True)
-class _Span:
-    """Rows ``[start, stop)`` of an episode within which windows lie."""
-
-    episode: int
-    start: int
-    stop: int
+    def every(self, first: int, distance: int) -> Batch:
+        """Return the windows ``first``, ``first + distance``, ... as views."""
+        if distance == 1:
+            return self
+        own = slice(first, None, distance)
+        arrays = ("state", "state_mask", "chunk", "mask", "prompts", "reference", "time_ns")
+        views: dict[str, Any] = {name: getattr(self, name)[own] for name in arrays}
+        for name in ("images", "image_mask"):
+            views[name] = {camera: values[own] for camera, values in getattr(self, name).items()}
+        return replace(self, **views)
 
 
 class WindowDataset:
@@ -88,9 +100,12 @@ class WindowDataset:
         episodes: Indices of the episodes to use, by default all.
         stride: Rows from one window to the next.
         action_space: Needed where the embodiment's action space is not the SDK's own.
+        offsets_s: Times of the observations, in seconds after t0 and so none above 0, e.g. ``(-1.0, -0.5, 0.0)``.
+            States are resampled to them, images are the newest ones then. By default t0 alone, without an axis for it.
+        progress: Told segments while a dataset is indexed for the first time.
 
     Raises:
-        DataError: unknown action set or episode, a camera of unknown size, or no window at all.
+        DataError: unknown action set or episode, a camera of unknown size, an observation after t0, or no window.
     """
 
     def __init__(
@@ -104,6 +119,8 @@ class WindowDataset:
         episodes: Sequence[int] | None = None,
         stride: int = 1,
         action_space: ActionSpace | None = None,
+        offsets_s: Sequence[float] | None = None,
+        progress: Progress = silent,
     ) -> None:
         if horizon < 1 or chunk_dt_s <= 0 or stride < 1:
             raise DataError(f"horizon {horizon}, chunk_dt_s {chunk_dt_s} and stride {stride} must be positive")
@@ -111,16 +128,36 @@ class WindowDataset:
         self.action_set = dataset.action_set(action_set)
         self.layout, self.state_layout = self.action_set.layout, dataset.declaration.native.layout
         self.embodiment = dataset.declaration.embodiment
-        self.episodes = tuple(range(len(dataset.episodes)) if episodes is None else episodes)
         self.image_sizes = _image_sizes(dataset, cameras, image_size_px)
         self.action_space_id = (self.action_set.spec or dataset.declaration.spec).action.space
         self._space = action_space or self._default_space()
         first = 1 if self.action_set.action_source == "observed" else 0
-        self._steps_ns = np.round((np.arange(horizon) + first) * chunk_dt_s * 1e9).astype(np.int64)
-        self._spans, self._span_of, self._row_of = self._index()
+        self._steps_ns = _nanoseconds((np.arange(horizon) + first) * chunk_dt_s)
+        self.offsets_s = None if offsets_s is None else tuple(offsets_s)
+        self._offsets_ns = _past(offsets_s)
+        self._arguments = (action_space, image_size_px)
+        self._index = EpisodeIndex.of(dataset)
+        self.episodes = _chosen(episodes, len(self._index.segment))
+        rule = Rule(self.action_set.name, int(self._steps_ns[0]), stride)
+        self._places = Places(dataset, self._index, rule, self.episodes, progress)
+        self._prompts = Prompts(dataset)
+        if not len(self._places):
+            raise DataError(
+                "has no row from which a window could start",
+                where=f"{self.dataset.path}: {self.action_set.name}",
+                hint="look at it with: egoscale dataset show",
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        space, size = self._arguments
+        names, chosen = tuple(self.image_sizes), (self.episodes, self.stride, space, self.offsets_s)
+        return WindowDataset, (
+            *(self.dataset, self.horizon, self.chunk_dt_s, self.action_set.name, names, size),
+            *chosen,
+        )
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return len(self._places)
 
     @property
     def hand_spaces(self) -> dict[Side, HandSpaceSpec]:
@@ -129,49 +166,107 @@ class WindowDataset:
 
     def place(self, index: int) -> tuple[int, int]:
         """Return episode and row at which window ``index`` stands."""
-        return self._spans[self._span_of[index]].episode, int(self._row_of[index])
+        at = self._places([index])
+        episode = int(at.episode[0])
+        return episode, int(at.row[0] - self._index.start[episode])
 
-    def batch(self, indices: ArrayLike, *, images: bool = True) -> Batch:
+    def by_episode(self) -> dict[int, range]:
+        """Return the windows of every episode that has some."""
+        return self._places.by_episode()
+
+    def batch(self, indices: ArrayLike, *, images: bool = True, new_images: NewImages | None = None) -> Batch:
         """Read windows.
 
         Args:
             indices: ``(B,)`` window numbers.
             images: Whether to decode images; without, the masks are False.
+            new_images: Where images go; by default into new memory.
 
         Raises:
             DataError: the dataset is damaged; names the file.
         """
-        wanted = np.asarray(indices, np.int64)
-        windows = [self._window(self._spans[self._span_of[i]], int(self._row_of[i])) for i in wanted.tolist()]
-        state = np.stack([window.state for window in windows])
-        state_mask = _columns(np.stack([window.state_valid for window in windows]), self.state_layout)
-        reference = np.stack([window.reference for window in windows])
-        chunk = self._space.encode(
-            mix_rows(
-                np.stack([window.before for window in windows]),
-                np.stack([window.after for window in windows]),
-                np.stack([window.share for window in windows]),
-                self.layout,
-            ).astype(np.float32),
-            np.stack([window.valid for window in windows]),
-            reference,
-            np.stack([window.reference_valid for window in windows]),
-        )
-        pictures, seen = self._images(windows, images)
+        standing = self._places(indices)
+        parts = [Part(self._rows(segment), where) for segment, where in self._by_segment(standing)]
+        return self._read(Gatherer(parts, standing), images, new_images or _new_images)
+
+    def _rows(self, segment: int) -> RowSource:
+        path = self._index.segments[segment]
+        name = self.action_set.name
+        derived = None if name == "native" else self.dataset.derived(name, path)
+        return SegmentRows(self.dataset.segment(path), derived)
+
+    def _by_segment(self, standing: Standing) -> list[tuple[int, Array | slice]]:
+        segments = self._index.segment[standing.episode]
+        if len(segments) and (segments == segments[0]).all():
+            return [(int(segments[0]), slice(None))]
+        return [(number, np.flatnonzero(segments == number)) for number in np.unique(segments).tolist()]
+
+    def _read(self, rows: Gatherer, images: bool, new_images: NewImages) -> Batch:
+        standing, declaration = rows.standing, self.dataset.declaration
+        targets = rows.sample("action", "valid", rows.around(self._steps_ns, declaration.fps), self.layout)
+        seen = None if self._offsets_ns is None else rows.around(self._offsets_ns, declaration.fps)
+        now = self._measured(rows, None)
+        reference, reference_valid = self._reference(rows, now)
+        chunk = self._space.encode(targets.values, targets.valid, reference, reference_valid)
+        observed = now if seen is None else self._measured(rows, seen)
+        state_mask = _columns(observed.valid, self.state_layout)
+        state = np.where(state_mask, observed.values, np.float32(0))
+        pictures, picture_mask = self._images(rows, seen, images, new_images)
+        once = slice(None) if seen is not None else 0
         return Batch(
-            images=pictures,
-            image_mask=seen,
-            state=np.where(state_mask, state, np.float32(0)),
-            state_mask=state_mask,
-            chunk=chunk.values.astype(np.float32),
+            images={name: values[:, once] for name, values in pictures.items()},
+            image_mask={name: mask[:, once] for name, mask in picture_mask.items()},
+            state=state[:, once],
+            state_mask=state_mask[:, once],
+            chunk=chunk.values.astype(np.float32, copy=False),
             mask=chunk.mask,
-            prompts=[self._prompt(window.episode, window.row) for window in windows],
+            prompts=self._prompts(standing.episode, standing.row - self._index.start[standing.episode]),
             reference=reference,
-            time_ns=np.array([window.time_ns for window in windows], np.int64),
+            time_ns=rows.take("time", standing.row),
             layout=self.layout,
             state_layout=self.state_layout,
             embodiment=self.embodiment,
         )
+
+    def _measured(self, rows: Gatherer, at: Brackets | None) -> Sampled:
+        """Measured rows ``(B, O, D')`` at some times, or ``(B, 1, D')`` at t0."""
+        layout, row = self.state_layout, rows.standing.row[:, None]
+        if not self.dataset.declaration.has_state:
+            shape = (len(row), 1 if at is None else at.before.shape[1])
+            return Sampled(np.zeros((*shape, layout.dim), np.float32), np.zeros((*shape, len(layout.groups)), bool))
+        if at is None:
+            return Sampled(rows.take("state", row), rows.take("state_valid", row) == 1)
+        return rows.sample("state", "state_valid", at, layout)
+
+    def _reference(self, rows: Gatherer, state: Sampled) -> tuple[Array, NDArray[np.bool_]]:
+        """Absolute rows ``(B, D)`` at t0 and their validity; wrists are measured ones where there is a state."""
+        reference, valid = rows.take("action", rows.standing.row), rows.take("valid", rows.standing.row) == 1
+        measured = self.dataset.declaration.has_state
+        for number, group in enumerate(self.layout.groups[: len(self.layout.sides)]):
+            if measured and group in self.state_layout.blocks:
+                reference[:, self.layout.blocks[group]] = state.values[:, 0, self.state_layout.blocks[group]]
+                valid[:, number] = state.valid[:, 0, self.state_layout.groups.index(group)]
+            elif measured or self.action_set.action_source != "observed":
+                valid[:, number] = False  # a command is no measurement
+        return reference, valid
+
+    def _images(
+        self, rows: Gatherer, at: Brackets | None, decode: bool, new_images: NewImages
+    ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.bool_]]]:
+        """Images ``(B, O, h, w, 3)`` per camera and which of them there are ``(B, O)``."""
+        row = rows.standing.row[:, None] if at is None else at.newest
+        usable = np.ones(row.shape, bool) if at is None else at.usable
+        stored = {stream.name for stream in self.dataset.declaration.cameras}
+        pictures, seen = {}, {}
+        for camera, size in self.image_sizes.items():
+            if not decode:
+                pictures[camera], seen[camera] = np.zeros((0, row.shape[1], *size, 3), np.uint8), np.zeros_like(usable)
+                continue
+            jpegs = rows.jpegs(camera, row, usable) if camera in stored else [None] * row.size
+            pictures[camera] = new_images((*row.shape, *size, 3))
+            seen[camera] = np.array([data is not None for data in jpegs], bool).reshape(row.shape)
+            _decode(jpegs, pictures[camera].reshape(-1, *size, 3), f"{self.dataset.path}: camera {camera!r}")
+        return pictures, seen
 
     def _default_space(self) -> ActionSpace:
         if self.action_space_id != DEFAULT_SPACE:
@@ -184,105 +279,43 @@ class WindowDataset:
             )
         return WristHandSpace(self.layout)
 
-    def _index(self) -> tuple[list[_Span], NDArray[np.int32], NDArray[np.int32]]:
-        spans: list[_Span] = []
-        span_of, row_of = [], []
-        for episode in self.episodes:
-            if not 0 <= episode < len(self.dataset.episodes):
-                raise DataError(f"there is no episode {episode}", allowed=[f"0..{len(self.dataset.episodes) - 1}"])
-            rows = self.dataset.rows(episode, self.action_set.name, raw=False)
-            for start, stop in _runs(rows.map_id):
-                anchors = np.arange(start, stop, self.stride)
-                reachable = rows.time_ns[anchors] + self._steps_ns[0] <= rows.time_ns[stop - 1]
-                anchors = anchors[reachable & (rows.valid[anchors] == 1).any(1)]
-                span_of.append(np.full(len(anchors), len(spans), np.int32))
-                row_of.append(anchors.astype(np.int32))
-                spans.append(_Span(episode, start, stop))
-        if not sum(map(len, row_of)):
-            raise DataError(
-                "has no row from which a window could start",
-                where=f"{self.dataset.path}: {self.action_set.name}",
-                hint="look at it with: egoscale dataset show",
-            )
-        return spans, np.concatenate(span_of), np.concatenate(row_of)
 
-    def _window(self, span: _Span, row: int) -> _Window:
-        rows = self.dataset.rows(span.episode, self.action_set.name, raw=False)
-        inside = slice(span.start, span.stop)
-        action, valid = rows.action[inside], rows.valid[inside]
-        time_ns = int(rows.time_ns[row])
-        at = bracket(rows.time_ns[inside], time_ns + self._steps_ns, self.dataset.declaration.fps)
-        reference, reference_valid = self._reference(rows, row)
-        return _Window(
-            episode=span.episode,
-            row=row,
-            time_ns=time_ns,
-            before=action[at.before],
-            after=action[at.after],
-            share=at.share,
-            valid=valid_between(valid[at.before], valid[at.after], at.share) & at.usable[:, None],
-            reference=reference,
-            reference_valid=reference_valid,
-            state=np.zeros(self.state_layout.dim, np.float32) if rows.state is None else rows.state[row],
-            state_valid=np.zeros(len(self.state_layout.groups), np.uint8)
-            if rows.state_valid is None
-            else rows.state_valid[row],
-        )
-
-    def _reference(self, rows: EpisodeRows, row: int) -> tuple[Array, NDArray[np.bool_]]:
-        """Absolute row at t0 and its validity; wrists are measured ones where there is a state."""
-        reference, valid = rows.action[row].copy(), rows.valid[row] == 1
-        observed = self.action_set.action_source == "observed" and rows.state is None
-        for number, group in enumerate(self.layout.groups[: len(self.layout.sides)]):
-            if rows.state is not None and rows.state_valid is not None and group in self.state_layout.blocks:
-                reference[self.layout.blocks[group]] = rows.state[row, self.state_layout.blocks[group]]
-                valid[number] = rows.state_valid[row, self.state_layout.groups.index(group)] == 1
-            elif not observed:
-                valid[number] = False  # a command is no measurement
-        return reference, valid
-
-    def _images(
-        self, windows: Sequence[_Window], decode: bool
-    ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.bool_]]]:
-        pictures, seen = {}, {}
-        for camera, size in self.image_sizes.items():
-            out = np.zeros((len(windows) if decode else 0, *size, 3), np.uint8)
-            here = np.zeros(len(windows), bool)
-            if decode and camera in {stream.name for stream in self.dataset.declaration.cameras}:
-                for number, window in enumerate(windows):
-                    data = self.dataset.jpeg(window.episode, camera, window.row)
-                    here[number] = data is not None
-                    if data is not None:
-                        decode_into(data, out[number], f"{self.dataset.path}: episode {window.episode}, {camera!r}")
-            pictures[camera], seen[camera] = out, here
-        return pictures, seen
-
-    def _prompt(self, episode: int, row: int) -> str:
-        spans = [span for span in self.dataset.language(episode) if span.start <= row < span.stop]
-        tasks = [span for span in spans if span.kind == "task"]
-        return next((span.text for span in (*tasks, *spans)), self.dataset.episodes[episode].task)
+def _decode(jpegs: Sequence[Jpeg | None], out: NDArray[np.uint8], where: str) -> None:
+    """Decode into ``out (N, h, w, 3)``; black where there is none."""
+    for data, image in zip(jpegs, out, strict=True):
+        if data is None:
+            image[:] = 0
+        else:
+            decode_into(data, image, where)
 
 
-@dataclass(frozen=True)
-class _Window:
-    """One window before its rows are mixed."""
-
-    episode: int
-    row: int
-    time_ns: int
-    before: Array  # (H, D)
-    after: Array  # (H, D)
-    share: Array  # (H,)
-    valid: Array  # (H, G)
-    reference: Array  # (D,)
-    reference_valid: Array  # (G,)
-    state: Array  # (D',)
-    state_valid: Array  # (G',)
+def _new_images(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.empty(shape, np.uint8)
 
 
-def _runs(map_id: Array) -> Iterable[tuple[int, int]]:
-    edges = [0, *(np.flatnonzero(np.diff(map_id)) + 1).tolist(), len(map_id)]
-    return pairwise(edges)
+def _nanoseconds(seconds: Array) -> NDArray[np.int64]:
+    return np.round(seconds * 1e9).astype(np.int64)
+
+
+def _past(offsets_s: Sequence[float] | None) -> NDArray[np.int64] | None:
+    if offsets_s is None:
+        return None
+    offsets = np.array(offsets_s, np.float64)
+    if not len(offsets) or not (offsets <= 0).all():
+        raise DataError(f"observations at {list(offsets_s)} s: name at least one, and none after the window's t0")
+    return _nanoseconds(offsets)
+
+
+def _chosen(episodes: Sequence[int] | None, count: int) -> Sequence[int]:
+    """Return the episodes that are used; a range where they are neighbours."""
+    if episodes is None:
+        return range(count)
+    numbers = np.asarray(episodes, np.int64).reshape(-1)
+    for episode in numbers[(numbers < 0) | (numbers >= count)][:1].tolist():
+        raise DataError(f"there is no episode {episode}", allowed=[f"0..{count - 1}"])
+    if len(numbers) and (np.diff(numbers) == 1).all():
+        return range(int(numbers[0]), int(numbers[-1]) + 1)
+    return tuple(numbers.tolist())
 
 
 def _columns(valid: Array, layout: RowLayout) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.geometry import Floats, apply_relative, pose_from_vec9, relative_poses, vec9_from_pose
+from egoscale_sdk.geometry import Floats, apply_relative, pose_from_vec9, relative_vec9, vec9_from_pose
 from egoscale_sdk.interfaces.action_space import ActionSpace, Chunk
 from egoscale_sdk.specs import RowLayout
 
@@ -47,8 +47,7 @@ class WristHandSpace(ActionSpace):
         values = np.where(mask, trajectory, 0).astype(np.float64)
         reference = np.where(self.column_mask(known), state, 0).astype(np.float64)
         for block in self._wrists:
-            relative = relative_poses(pose_from_vec9(reference[..., block]), pose_from_vec9(values[..., block]))
-            values[..., block] = vec9_from_pose(relative)
+            values[..., block] = relative_vec9(reference[..., block], values[..., block])
         return Chunk(np.where(mask, values, 0).astype(trajectory.dtype), mask)
 
     def decode(self, chunk: Floats, state: Floats) -> Floats:

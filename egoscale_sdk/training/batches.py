@@ -1,16 +1,16 @@
-"""From windows of datasets to normalised groups for the policy, read ahead in a thread."""
+"""From windows of datasets to normalised groups for the policy, read ahead in threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from egoscale_sdk.data import Batch, Mixture, Statistics
+from egoscale_sdk.data import Batch, Loader, Mixture, Statistics
+from egoscale_sdk.data.loader import Step
 from egoscale_sdk.policy.normalise import normalise_columns
 from egoscale_sdk.policy.vla import GroupBatch
 from egoscale_sdk.training.sources import Source
@@ -62,30 +62,36 @@ class Feeder:
         rank: int = 0,
         ranks: int = 1,
         parts: int = 1,
+        threads: int = 2,
     ) -> None:
         self._sources, self._mixture, self._statistics = sources, mixture, statistics
-        self._clip, self._device = clip, device
-        self._rank, self._ranks, self._parts = rank, ranks, parts
+        self._clip, self._device, self._parts = clip, device, parts
+        self._rank, self._ranks, self._threads = rank, ranks, threads
 
     def steps(self, start: int, stop: int) -> Iterator[list[Part]]:
-        """Yield the parts of steps ``[start, stop)``; the next step is read while one is worked on."""
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            pending = reader.submit(self._read, start)
-            for step in range(start, stop):
-                ready = pending.result()
-                if step + 1 < stop:
-                    pending = reader.submit(self._read, step + 1)
-                yield ready
+        """Yield the parts of steps ``[start, stop)``; the next ones are read while one is worked on."""
+        return iter(
+            Loader(
+                self._mixture,
+                rank=self._rank,
+                ranks=self._ranks,
+                start=start,
+                stop=stop,
+                threads=self._threads,
+                transform=self._to_parts,
+            )
+        )
 
-    def _read(self, step: int) -> list[Part]:
-        windows = [(number, index) for number, indices in self._mixture.indices(step) for index in indices.tolist()]
-        shares = self._ranks * self._parts
-        return [self._part(windows[self._rank * self._parts + part :: shares]) for part in range(self._parts)]
+    def _to_parts(self, step: Step) -> list[Part]:
+        parts: list[Part] = [[] for _ in range(self._parts)]
+        dealt = 0
+        for number, batch in step:
+            for turn, part in enumerate(parts):
+                own = batch.every((turn - dealt) % self._parts, self._parts)
+                if len(own):
+                    part.append((number, self._group(number, own)))
+            dealt += len(batch)
+        return parts
 
-    def _part(self, windows: list[tuple[int, int]]) -> Part:
-        numbers = sorted({number for number, _ in windows})
-        return [(number, self._group(number, [index for n, index in windows if n == number])) for number in numbers]
-
-    def _group(self, number: int, indices: list[int]) -> GroupBatch:
-        source = self._sources[number]
-        return to_group(source.windows.batch(indices), source, self._statistics, self._clip, self._device)
+    def _group(self, number: int, batch: Batch) -> GroupBatch:
+        return to_group(batch, self._sources[number], self._statistics, self._clip, self._device)

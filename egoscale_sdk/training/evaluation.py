@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from egoscale_sdk.data import Batch, WindowDataset
+from egoscale_sdk.data import Batch, Permutation, WindowDataset
 from egoscale_sdk.geometry import rotation_angle, rotation_from_rot6d
 from egoscale_sdk.policy.checkpoint import Checkpoint
 from egoscale_sdk.policy.normalise import normalise_columns
@@ -71,9 +71,7 @@ def evaluate(
 
 def choose_windows(windows: WindowDataset, episodes: int, steps: int, seed: int) -> list[int]:
     """Choose ``steps`` windows of each of ``episodes`` episodes at random, or all there are; in order."""
-    by_episode: dict[int, list[int]] = {}
-    for index in range(len(windows)):
-        by_episode.setdefault(windows.place(index)[0], []).append(index)
+    by_episode = windows.by_episode()
     random = np.random.default_rng(seed)
     names = sorted(by_episode)
     chosen = random.permutation(names)[:episodes].tolist()
@@ -95,7 +93,7 @@ def predict(checkpoint: Checkpoint, source: Source, batch: Batch, samples: int, 
 
 def chunk_mean(windows: WindowDataset, seed: int) -> Floats:
     """Return the mean training chunk ``(H, D)``, over at most `MEAN_WINDOWS` windows chosen at random."""
-    chosen = np.random.default_rng(seed).permutation(len(windows))[:MEAN_WINDOWS]
+    chosen = Permutation(len(windows), seed)(np.arange(min(MEAN_WINDOWS, len(windows))))
     total, count = np.zeros((windows.horizon, windows.layout.dim)), np.zeros((windows.horizon, windows.layout.dim))
     for part in np.array_split(chosen, max(1, len(chosen) // 256)):
         batch = windows.batch(part, images=False)
