@@ -74,13 +74,17 @@ def _unit(v: Tensor) -> tuple[Tensor, Tensor]:
 # ---- what a person's hand cannot do
 
 
-def bone_lengths(hand: CanonicalHand) -> Tensor:
-    """Length of every bone over a clip, ``(20,)`` metres: the median, weighted by confidence; NaN where never seen."""
-    own, weight = _bones(hand)
-    order = own.argsort(dim=1, stable=True)
-    share = weight.double().gather(1, order).cumsum(1)
-    middle = (share < 0.5 * share[:, -1:]).sum(1, keepdim=True).clamp(max=own.shape[1] - 1)
-    return torch.where(share[:, -1] > 0, own.gather(1, order).gather(1, middle)[:, 0], torch.nan)
+def bone_lengths(lengths_m: Tensor, weights: Tensor) -> Tensor:
+    """Length of every bone over a clip, ``(20,)`` metres: the median, weighted by confidence; NaN where never seen.
+
+    Args:
+        lengths_m: ``(20, T)``; see `bone_readings`.
+        weights: ``(20, T)``.
+    """
+    order = lengths_m.argsort(dim=1, stable=True)
+    share = weights.double().gather(1, order).cumsum(1)
+    middle = (share < 0.5 * share[:, -1:]).sum(1, keepdim=True).clamp(max=lengths_m.shape[1] - 1)
+    return torch.where(share[:, -1] > 0, lengths_m.gather(1, order).gather(1, middle)[:, 0], torch.nan)
 
 
 def tracking_failures(hand: CanonicalHand, lengths_m: Tensor, rate_hz: float) -> Tensor:
@@ -97,8 +101,8 @@ def tracking_failures(hand: CanonicalHand, lengths_m: Tensor, rate_hz: float) ->
     return _wrong_bones(hand, lengths_m.repeat(1, len(valid))) | over.flatten()
 
 
-def _bones(hand: CanonicalHand) -> tuple[Tensor, Tensor]:
-    """Lengths of all bones ``(20, T)`` and how well they are seen."""
+def bone_readings(hand: CanonicalHand) -> tuple[Tensor, Tensor]:
+    """Lengths of all bones ``(20, T)``, metres, and how well they are seen."""
     near, far = torch.tensor(BONES).T
     return _length(hand.points[far] - hand.points[near]), torch.minimum(hand.seen[far], hand.seen[near])
 
@@ -110,7 +114,7 @@ def _length(v: Tensor) -> Tensor:
 
 
 def _wrong_bones(hand: CanonicalHand, lengths_m: Tensor) -> Tensor:
-    own, weight = _bones(hand)
+    own, weight = bone_readings(hand)
     seen = (weight > 0).to(own)
     off = (own.clamp(min=SHORT_M) / lengths_m.clamp(min=SHORT_M)).nan_to_num(1.0).log().abs()
     mean = (seen * off).sum(0) / seen.sum(0).clamp(min=1)

@@ -13,16 +13,17 @@ from torch import Tensor
 
 from egoscale_sdk.errors import SpecError, did_you_mean
 from egoscale_sdk.interfaces import Motion
-from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, canonical_hand, tracking_failures
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, tracking_failures
 from egoscale_sdk.retargeting.chains import padded_chains
-from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits, open_pose
+from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
 from egoscale_sdk.retargeting.engine import Engine, FingerEngine
-from egoscale_sdk.retargeting.goals import Correspondence, correspondence, goals, proportions
+from egoscale_sdk.retargeting.frames import Frames
+from egoscale_sdk.retargeting.goals import Correspondence, correspondence, proportions
 from egoscale_sdk.retargeting.quality import thumb_first
 from egoscale_sdk.retargeting.smoothing import bridge, limit_velocity
 from egoscale_sdk.retargeting.terms import TARGETS, Target, finger_terms
-from egoscale_sdk.retargeting.trajectory import Effort, misfit, solve
+from egoscale_sdk.retargeting.trajectory import Effort, solve
 from egoscale_sdk.retargeting.windows import Window, blend, choose, gather, lots
 from egoscale_sdk.specs import HandSpec
 
@@ -110,14 +111,11 @@ class KeypointRetargeter(ClipRetargeter):
     def _survey(self, motion: Motion) -> Tensor:
         """Bone lengths of a motion ``(20,)`` from some of its frames."""
         keypoints, seen = motion.read(slice(None, None, -(-len(motion) // SURVEY_FRAMES)))
-        points, sure = finite(keypoints.cpu(), seen.cpu())
-        return bone_lengths(canonical_hand(points, sure, self.hand.side, torch.float64))
+        return bone_lengths(*self._frames.bones(keypoints.cpu(), seen.cpu()))
 
     def _window_hand(self, keypoints: Tensor, seen: Tensor, bones: Tensor) -> CanonicalHand:
         """The person's hand in windows ``(T W)``; what is no hand of theirs is not valid."""
-        dtype = bones.dtype
-        points, sure = finite(keypoints.to(self.device), seen.to(self.device))
-        hand = canonical_hand(points, sure, self.hand.side, dtype)
+        hand = self._frames.hand(keypoints.to(self.device), seen.to(self.device), bones.dtype)
         return hand.without(tracking_failures(hand, bones.to(self.device), self.rate_hz))
 
     def _windows(self, hand: CanonicalHand, bones: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,11 +123,11 @@ class KeypointRetargeter(ClipRetargeter):
         engine, W = self._engine, len(start)
         T = len(hand.valid) // W
         person = proportions(self._own, bones.to(self.device)).repeated(T)
-        wanted = goals(self._own, self.terms, self.target, hand, person)
+        wanted = self._frames.goals(hand, person)
         rest = start.T.to(self.device).repeat(1, T)  # (J, T W), frame-major
         u = solve(engine, wanted, W, engine.variables(rest), self.effort)
         joints = engine.joints(u, rest)
-        return joints.reshape(-1, T, W).cpu(), misfit(engine, self.terms, wanted, u).reshape(T, W).cpu()
+        return joints.reshape(-1, T, W).cpu(), self._frames.misfit(wanted, u).reshape(T, W).cpu()
 
     def _finish(self, found: _Trajectory) -> tuple[Tensor, Tensor, Tensor]:
         """Bridge frames without a hand, keep limits of velocity and position exactly; joints in float32."""
@@ -152,6 +150,10 @@ class KeypointRetargeter(ClipRetargeter):
         return {"eager": lambda: engine, "compiled": engine.compiled, "simd": engine.kernels}[self.backend]()
 
     @cached_property
+    def _frames(self) -> Frames:
+        return Frames(self.hand.side, self._engine, self._own, self.terms, self.target)
+
+    @cached_property
     def _own(self) -> Correspondence:
         """Keypoints beside the robot's slots at its open pose."""
         rest = self._engine.variables(open_pose(self.hand)[:, None])
@@ -165,7 +167,8 @@ class KeypointRetargeter(ClipRetargeter):
 
     def __getstate__(self) -> dict[str, object]:
         """What another process needs; the rest is made again."""
-        return {name: value for name, value in vars(self).items() if name not in ("_engine", "_own", "_steps")}
+        made = {name for name, value in vars(type(self)).items() if isinstance(value, cached_property)}
+        return {name: value for name, value in vars(self).items() if name not in made}
 
 
 @dataclass

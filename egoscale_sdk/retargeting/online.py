@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.interfaces import RetargetResult
-from egoscale_sdk.retargeting.canonical import bone_lengths, canonical_hand
+from egoscale_sdk.retargeting.canonical import bone_lengths, bone_readings, canonical_hand
 from egoscale_sdk.retargeting.clips import finite, float32_limits, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
 from egoscale_sdk.retargeting.goals import Person, correspondence, goals, proportions
@@ -88,7 +88,7 @@ class OnlineRetargeter:
         hand = canonical_hand(points[None], sure[None], self.hand.side, torch.float64)
         if not bool(hand.valid[0]):
             return RetargetResult(self.joints, torch.zeros(()), hand.valid[0])
-        wanted = goals(self._own, self._terms, self.target, hand, self._proportions(bone_lengths(hand)))
+        wanted = goals(self._own, self._terms, self.target, hand, self._proportions(bone_lengths(*bone_readings(hand))))
         last = self._engine.variables(self.joints.double()[:, None])
         u, rho = last, torch.full((len(last), 1, 1), self.effort.pull, dtype=torch.float64)
         for _ in range(self.effort.steps):

@@ -1,0 +1,92 @@
+"""What is computed frame by frame around the solver, whoever runs it: torch as it is, or kernels made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_readings, canonical_hand
+from egoscale_sdk.retargeting.clips import finite
+from egoscale_sdk.retargeting.engine import Engine
+from egoscale_sdk.retargeting.goals import Correspondence, Goals, Person, goals
+from egoscale_sdk.retargeting.kernels.native import Framewise, Function
+from egoscale_sdk.retargeting.terms import Target, Term
+from egoscale_sdk.retargeting.trajectory import misfit
+from egoscale_sdk.specs import Side
+
+
+@dataclass
+class Frames:
+    """Reads a person's hand, says what it wants of a robot's fingers, and how far they are from it.
+
+    Attributes:
+        side: Of both hands.
+        engine: The robot's hand.
+        own: Which keypoints it follows.
+        terms: What it makes of them.
+        target: See `KeypointRetargeter`.
+    """
+
+    side: Side
+    engine: Engine
+    own: Correspondence
+    terms: tuple[Term, ...]
+    target: Target
+
+    def hand(self, keypoints: Tensor, seen: Tensor, dtype: torch.dtype) -> CanonicalHand:
+        """Bring raw keypoints ``(N, 21, 3)`` and confidence ``(N, 21)`` to the wrist frame; see `canonical_hand`."""
+        return CanonicalHand(*self._hand[dtype](keypoints, seen))
+
+    def bones(self, keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Lengths of all bones ``(20, N)``, float64, of raw keypoints, and how well they are seen."""
+        lengths, weights = self._bones(keypoints, seen)
+        return lengths, weights
+
+    def goals(self, hand: CanonicalHand, person: Person) -> Goals:
+        """See `goals.goals`; the person is given for every frame."""
+        return Goals(*self._goals(hand.points, hand.seen, person.bones_m, person.size, person.scale))
+
+    def misfit(self, wanted: Goals, u: Tensor) -> Tensor:
+        """See `trajectory.misfit`."""
+        return self._misfit(*wanted.tensors(), u)[0]
+
+    @cached_property
+    def _hand(self) -> dict[torch.dtype, Function]:
+        def read(dtype: torch.dtype) -> Function:
+            def hand(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+                made = canonical_hand(*finite(keypoints, seen), self.side, dtype)
+                return made.points, made.seen, made.valid
+
+            return self._run(hand, 0, 0)
+
+        return {dtype: read(dtype) for dtype in (torch.float32, torch.float64)}
+
+    @cached_property
+    def _bones(self) -> Function:
+        def bones(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+            return bone_readings(canonical_hand(*finite(keypoints, seen), self.side, torch.float64))
+
+        return self._run(bones, 0, 0)
+
+    @cached_property
+    def _goals(self) -> Function:
+        def wanted(points: Tensor, seen: Tensor, *person: Tensor) -> tuple[Tensor, ...]:
+            hand = CanonicalHand(points, seen, seen[0] > 0)
+            found = goals(self.own, self.terms, self.target, hand, Person(*person))
+            return *found.tensors(), found.sure
+
+        return self._run(wanted, *[-1] * 5)
+
+    @cached_property
+    def _misfit(self) -> Function:
+        def apart(vectors: Tensor, weights: Tensor, pinch: Tensor, pinch_weights: Tensor, u: Tensor) -> list[Tensor]:
+            wanted = Goals(vectors, weights, pinch, pinch_weights, weights[0])
+            return [misfit(self.engine, self.terms, wanted, u)]
+
+        return self._run(apart, *[-1] * 5)
+
+    def _run(self, function: Function, *frames: int) -> Function:
+        return Framewise(function, frames) if self.engine.native else function
