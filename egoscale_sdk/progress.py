@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 
@@ -14,3 +15,14 @@ class Progress(Protocol):
 
 def silent(done: int, total: int | None = None, note: str = "") -> None:
     """A `Progress` that says nothing."""
+
+
+class Rate:
+    """How many a second, since it was made; only for people to see."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, count: int) -> str:
+        """Return the mean rate as a text, such as ``12,345``."""
+        return f"{count / max(1e-3, time.monotonic() - self._start):,.0f}"

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ class Engine(ABC):
     @abstractmethod
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: Callable[[Task], str] = str
-    ) -> Iterator[tuple[Task, Result]]:
+    ) -> Generator[tuple[Task, Result], None, None]:
         """Yield every task with its result, in the order of the tasks, whoever did them.
 
         Tasks are taken from the iterable as workers become free, a few ahead of what was yielded. A task whose worker
@@ -57,7 +57,7 @@ class LocalEngine(Engine):
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: Callable[[Task], str] = str
-    ) -> Iterator[tuple[Task, Result]]:
+    ) -> Generator[tuple[Task, Result], None, None]:
         """See `Engine.map`."""
         return ((task, function(task)) for task in tasks)
 

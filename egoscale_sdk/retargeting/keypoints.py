@@ -87,7 +87,8 @@ class KeypointRetargeter(ClipRetargeter):
     @property
     def parameters(self) -> dict[str, float | str]:
         """Settings that determine the result."""
-        return {"target": self.target, "backend": self.backend, "rate_hz": self.rate_hz, **asdict(self.effort)}
+        settings = {"target": self.target, "backend": self.backend, "rate_hz": self.rate_hz, **asdict(self.effort)}
+        return settings if self.device.type == "cpu" else settings | {"device": self.device.type}
 
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         dtype = torch.float64 if any(self._differentiable(motion) for motion in motions) else torch.float32
