@@ -39,6 +39,7 @@ OWNERS = {
     "pytorch_kinematics": {"kinematics"},
     "mujoco": {"sim"},
     "zarr": {"data"},
+    "obstore": {"data"},
     "ray": {"engine"},
     "transformers": {"policy"},
     "tokenizers": {"policy"},

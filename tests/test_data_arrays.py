@@ -11,8 +11,9 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egoscale_sdk.data import arrays
-from egoscale_sdk.data.arrays import DTYPES, ByteStream, StoredArray, open_group, sentinel, write_array
+from egoscale_sdk.data import arrays, stored
+from egoscale_sdk.data.arrays import DTYPES, ByteStream, open_group, sentinel, write_array
+from egoscale_sdk.data.stored import StoredArray
 from egoscale_sdk.errors import DataError
 
 
@@ -20,7 +21,7 @@ from egoscale_sdk.errors import DataError
 def kept(request, monkeypatch):
     """How an array is kept once it is open."""
     if request.param == "mapped":
-        monkeypatch.setattr(arrays, "SMALL_BYTES", 0)
+        monkeypatch.setattr(stored, "SMALL_BYTES", 0)
 
 
 def both(folder, name, values):
@@ -106,17 +107,17 @@ def test_metadata_that_is_none_is_named(tmp_path, text):
 
 def test_more_arrays_than_a_process_may_have_files_open(tmp_path, monkeypatch):
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    monkeypatch.setattr(arrays, "SMALL_BYTES", 0)
+    monkeypatch.setattr(stored, "SMALL_BYTES", 0)
     write_array(open_group(tmp_path / "0", create=True), "x", np.arange(5))
     for n in range(1, 600):
         shutil.copytree(tmp_path / "0", tmp_path / str(n))
     resource.setrlimit(resource.RLIMIT_NOFILE, (600, limits[1]))
     try:
-        stored = [StoredArray(tmp_path / str(n) / "x") for n in range(600)]
-        assert all(array.read().tolist() == [0, 1, 2, 3, 4] for array in stored)
+        opened = [StoredArray(tmp_path / str(n) / "x") for n in range(600)]
+        assert all(array.read().tolist() == [0, 1, 2, 3, 4] for array in opened)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        arrays._mapped.cache_clear()
+        stored._mapped.cache_clear()
 
 
 def test_objects_are_neither_written_nor_read(tmp_path):

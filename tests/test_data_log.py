@@ -31,6 +31,8 @@ def path(original, tmp_path):
 
 def read_everything(path):
     dataset = Dataset.open(path)
+    captions = [dataset.language(ref)[0].text for ref in dataset.episodes]
+    assert set(captions) == {"pick the cube"}
     return [dataset.rows(ref).action.sum() + len(dataset.jpeg(ref, "head", 3)) for ref in dataset.episodes]
 
 

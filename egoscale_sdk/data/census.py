@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from egoscale_sdk.data.dataset import Dataset, EpisodeRef
+from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.episodes import EpisodeRef
 
 COUNTED = ("task", "scene", "category", "operator", "split", "success")
 TOTALS = {"tasks": "task", "scenes": "scene", "operators": "operator", "categories": "category"}

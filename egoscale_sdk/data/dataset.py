@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.data.arrays import open_group, write_array
-from egoscale_sdk.data.declare import check_declaration, parse_declaration
+from egoscale_sdk.data.declare import check_declaration
 from egoscale_sdk.data.derived import DerivedWriter
+from egoscale_sdk.data.episodes import EpisodeIndex, EpisodeRef, Episodes
 from egoscale_sdk.data.images import decode
-from egoscale_sdk.data.log import Addition, Change, CommitConflictError, CommitLog, Entry, LogState
+from egoscale_sdk.data.log import CommitConflictError, CommitLog, grown_keys
+from egoscale_sdk.data.records import Addition, Change, Entry, LogState
+from egoscale_sdk.data.root import MAX_ROOT_BYTES, ROOT, create_skeleton, root_declaration, write_root
 from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
+from egoscale_sdk.data.store import Store, open_store
 from egoscale_sdk.data.writer import SegmentWriter
 from egoscale_sdk.errors import DataError, DeclarationError, did_you_mean
 from egoscale_sdk.interfaces import Episode, LanguageSpan
@@ -30,87 +28,92 @@ from egoscale_sdk.specs import ActionSetSpec, DatasetDeclaration, digest
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# A file under an array is nobody's Zarr node, so these two keep `zarr.open_group(...).members()` quiet.
-_OPAQUE = {"commits": "the commit log, one JSON file per commit", "cache": "may be deleted while nobody writes"}
-
-
-@dataclass(frozen=True)
-class EpisodeRef:
-    """An episode of a dataset at one version; ``start`` counts rows of its segment."""
-
-    index: int
-    key: str
-    segment: str
-    number: int
-    start: int
-    length: int
-    labels: dict[str, Any]
-
-    @property
-    def task(self) -> str:
-        """The task label, or an empty text."""
-        return str(self.labels.get("task", ""))
+OPEN_OBJECTS = 512
+"""Segments and derived objects that are kept open."""
+Opened = TypeVar("Opened", bound=StoredObject)
 
 
 class Dataset:
     """A dataset opened at one version; appending moves this object, and nobody else's, to the new version."""
 
-    def __init__(self, path: Path, log: CommitLog, state: LogState, *, newest: bool) -> None:
-        self.path, self._log, self._state, self._newest = path, log, state, newest
+    def __init__(self, store: Store, log: CommitLog, state: LogState, *, newest: bool) -> None:
+        self.store, self._log, self._state, self._newest = store, log, state, newest
         self._segments: dict[str, Segment] = {}
         self._derived: dict[str, StoredObject] = {}
+        self._keys: set[str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (str(self.path), self.version)
+        return _reopen, (self.where, self.version)
 
     @classmethod
     def create(cls, path: str | Path, declaration: DatasetDeclaration) -> Self:
-        """Create an empty dataset (version 0).
+        """Create an empty dataset (version 0) at a path or at an address such as ``s3://bucket/name.zarr``.
 
         Raises:
-            DataError: something is at ``path`` already.
+            DataError: something is at ``path`` already, or nothing can be written there.
             DeclarationError: the declaration contradicts itself.
         """
-        path = Path(path)
-        check_declaration(declaration, str(path))
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise DataError("already exists", where=str(path), hint="choose another name, or open it to append")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            _write_skeleton(temporary, declaration)
-            CommitLog(temporary).publish(None, declaration=declaration)
-            os.rename(temporary, path)
-        except OSError as error:
-            raise DataError(f"cannot be created: {error.strerror}", where=str(path)) from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        store = open_store(path)
+        check_declaration(declaration, store.where)
+        create_skeleton(store, declaration)
         return cls.open(path)
+
+    @classmethod
+    def exists(cls, path: str | Path) -> bool:
+        """Whether there is a dataset, or something that claims to be one."""
+        return open_store(path).read(ROOT, MAX_ROOT_BYTES) is not None
 
     @classmethod
     def open(cls, path: str | Path, version: int | None = None) -> Self:
         """Open at ``version``, by default the newest.
 
+        Args:
+            path: A folder, or an address: ``s3://bucket/name.zarr``, ``gs://``, ``az://``, ``https://host/name.zarr``.
+            version: Number of a commit.
+
         Raises:
             DataError: it is not a dataset, is damaged, or has no such version.
             DeclarationError: the declaration is missing, edited by hand, or newer than this SDK.
+            MissingExtraError: it is on an object store, and obstore is not installed.
         """
-        path = Path(path)
-        declared = _root_declaration(path)
-        log = CommitLog(path)
+        store = open_store(path)
+        declared = root_declaration(store)
+        log = CommitLog(store)
         state = log.state(version)
         known = state if version is None else log.state()
         if state.seq < known.oldest:
             raise DataError(
-                f"version {state.seq} was given up", where=str(path), allowed=[f"{known.oldest}..{known.seq}"]
+                f"version {state.seq} was given up", where=store.where, allowed=[f"{known.oldest}..{known.seq}"]
             )
         if digest(declared) not in known.declarations:
             raise DeclarationError(
                 "differs from every declaration that was committed",
-                where=f"{path}/zarr.json:attributes.egoscale",
+                where=f"{store.where}/{ROOT}:attributes.egoscale",
                 hint="it was edited by hand; restore the file",
             )
-        return cls(path, log, state, newest=known.seq == state.seq)
+        return cls(store, log, state, newest=known.seq == state.seq)
+
+    @property
+    def where(self) -> str:
+        """Path or address, for messages and for opening it again."""
+        return self.store.where
+
+    @property
+    def name(self) -> str:
+        """Last part of the path or address."""
+        return self.store.name
+
+    @property
+    def path(self) -> Path:
+        """The folder of the dataset.
+
+        Raises:
+            DataError: it is on an object store.
+        """
+        if self.store.local is None:
+            what = "lies on an object store, and this needs a dataset on a disk of this machine"
+            raise DataError(what, where=self.where, hint="copy it first, and give the path of the copy")
+        return self.store.local
 
     @property
     def declaration(self) -> DatasetDeclaration:
@@ -129,8 +132,8 @@ class Dataset:
 
     @property
     def cache(self) -> Path:
-        """Folder for what can be computed again."""
-        return self.path / "cache"
+        """Folder on this machine for what can be computed again."""
+        return self.store.cache
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -138,27 +141,31 @@ class Dataset:
         return tuple(path for path, entry in self._state.live.items() if entry.base is None)
 
     @cached_property
-    def episodes(self) -> list[EpisodeRef]:
-        """All episodes, in the order of their commits."""
-        found: list[EpisodeRef] = []
-        for path in self.segments:
-            hidden = set(self._state.live[path].hidden)
-            splits = _splits(self._state.live[path])
-            for number, entry in enumerate(self.segment(path).table):
-                if number not in hidden:
-                    labels = entry.labels | splits.get(number, {})
-                    found.append(EpisodeRef(len(found), entry.key, path, number, entry.start, entry.length, labels))
-        return found
+    def index(self) -> EpisodeIndex:
+        """All episodes in columns, in the order of their commits; no segment is opened."""
+        return self._log.index(self._state)
+
+    @cached_property
+    def episodes(self) -> Sequence[EpisodeRef]:
+        """All episodes, in the order of their commits; each is made when it is asked for."""
+        return Episodes(self.index)
 
     def keys(self) -> frozenset[str]:
         """Keys of all episodes."""
-        return frozenset(episode.key for episode in self.episodes)
+        return frozenset(self._key_set())
+
+    def _key_set(self) -> set[str]:
+        if self._keys is None:
+            self._keys = set(self.index.keys())
+        return self._keys
+
+    def hidden(self, path: str) -> tuple[int, ...]:
+        """Numbers of the episodes of a base segment that another commit had brought first."""
+        return self._state.live[path].hidden
 
     def segment(self, path: str) -> Segment:
-        """Open a base segment once."""
-        if path not in self._segments:
-            self._segments[path] = Segment(self.path, self._log.addition(self._state.live[path]))
-        return self._segments[path]
+        """Open a base segment; it is kept until many others were opened."""
+        return _kept(self._segments, path, lambda: Segment(self.store, self._log.addition(self._state.live[path])))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -198,10 +205,10 @@ class Dataset:
         if name is None and len(sets) == 1:
             return self.declaration.native
         if name is None:
-            raise DataError("has several action sets; name one", where=str(self.path), allowed=sets)
+            raise DataError("has several action sets; name one", where=self.where, allowed=sets)
         if name not in sets:
             raise DataError(
-                f"has no action set {name!r}", where=str(self.path), allowed=sets, hint=did_you_mean(name, sets)
+                f"has no action set {name!r}", where=self.where, allowed=sets, hint=did_you_mean(name, sets)
             )
         return sets[name]
 
@@ -222,7 +229,7 @@ class Dataset:
         if entry is None:
             raise DataError(
                 f"action set {action_set!r} has no actions for {segment}",
-                where=str(self.path),
+                where=self.where,
                 hint="it was appended later, or retargeting was stopped; run egoscale retarget again",
             )
         return self._open_derived(entry)
@@ -250,7 +257,7 @@ class Dataset:
     def image(self, episode: int | EpisodeRef, camera: str, row: int) -> NDArray[np.uint8] | None:
         """Return the RGB image ``(h, w, 3)`` of a camera that a row of the episode sees, or None."""
         data = self.jpeg(episode, camera, row)
-        return None if data is None else decode(data, f"{self.path}: camera {camera!r}")
+        return None if data is None else decode(data, f"{self.where}: camera {camera!r}")
 
     def calibration(self, episode: int | EpisodeRef, camera: str) -> dict[str, Any]:
         """Calibration of a camera in an episode, as the importer gave it."""
@@ -267,8 +274,8 @@ class Dataset:
             DataError: an episode is not as declared, or this object is not at the newest version.
         """
         self._need_newest()
-        known = set(self.keys())
-        with SegmentWriter(self.path, self.declaration) as writer:
+        known = set(self._key_set())
+        with SegmentWriter(self.store, self.declaration) as writer:
             for episode in episodes:
                 if episode.key not in known:
                     known.add(episode.key)
@@ -313,8 +320,8 @@ class Dataset:
         """
         entry = self._state.live.get(segment)
         if entry is None or entry.base is not None:
-            raise DataError(f"{segment!r} is not a base segment", where=str(self.path), allowed=self.segments)
-        return DerivedWriter(self.path, spec, segment, entry.rows)
+            raise DataError(f"{segment!r} is not a base segment", where=self.where, allowed=self.segments)
+        return DerivedWriter(self.store, spec, segment, entry.rows)
 
     def commit_derived(self, spec: ActionSetSpec, additions: Sequence[Addition]) -> int:
         """Publish finished objects of an action set, and the set if it is new, in one commit.
@@ -332,14 +339,14 @@ class Dataset:
         def change() -> Change | None:
             gone = [addition.entry.base for addition in additions if addition.entry.base not in self._state.live]
             if gone:
-                raise DataError(f"{gone[0]} was replaced meanwhile", where=str(self.path), hint="run it again")
+                raise DataError(f"{gone[0]} was replaced meanwhile", where=self.where, hint="run it again")
             wanted[:] = [each for each in additions if (spec.name, each.entry.base) not in self._derived_entries]
             declaration = self._with_action_set(spec)
             return Change(add=tuple(wanted), declaration=declaration) if wanted or declaration else None
 
         self.commit(change)
         for late in (addition for addition in additions if addition not in wanted):
-            shutil.rmtree(self.path / late.entry.path, ignore_errors=True)
+            self.store.remove(late.entry.path)
         return len(wanted)
 
     def commit(self, change: Callable[[], Change | None]) -> bool:
@@ -361,8 +368,8 @@ class Dataset:
                 self._refresh(self._log.state())
                 continue
             self._refresh(state)
-            if digest(_root_declaration(self.path)) != self._state.declarations[-1]:
-                _write_root(self.path, self.declaration)
+            if digest(root_declaration(self.store)) != self._state.declarations[-1]:
+                write_root(self.store, self.declaration)
             return True
         return False
 
@@ -371,7 +378,7 @@ class Dataset:
         if present.get(spec.name, spec) != spec:
             raise DataError(
                 f"has an action set {spec.name!r} that was made differently",
-                where=str(self.path),
+                where=self.where,
                 hint="choose another name",
             )
         if spec.name in present:
@@ -379,9 +386,7 @@ class Dataset:
         return self.declaration.model_copy(update={"action_sets": (*self.declaration.action_sets, spec)})
 
     def _open_derived(self, entry: Entry) -> StoredObject:
-        if entry.path not in self._derived:
-            self._derived[entry.path] = StoredObject(self.path, self._log.addition(entry))
-        return self._derived[entry.path]
+        return _kept(self._derived, entry.path, lambda: StoredObject(self.store, self._log.addition(entry)))
 
     def _commit_segment(self, addition: Addition, keys: tuple[str, ...]) -> int:
         """Publish a segment; episodes that another writer brought meanwhile are hidden in ours."""
@@ -389,7 +394,7 @@ class Dataset:
 
         def change() -> Change | None:
             nonlocal hidden
-            present = self.keys()
+            present = self._key_set()
             hidden = tuple(number for number, key in enumerate(keys) if key in present)
             if len(hidden) == len(keys):
                 return None
@@ -397,61 +402,34 @@ class Dataset:
             return Change(add=(addition.model_copy(update={"entry": entry}),))
 
         if not self.commit(change):
-            shutil.rmtree(self.path / addition.entry.path)
+            self.store.remove(addition.entry.path)
         return len(keys) - len(hidden)
 
     def _refresh(self, state: LogState) -> None:
+        self._keys = grown_keys(self._keys, self._state, state)
         self._state = state
-        for name in ("episodes", "_derived_entries"):
+        for name in ("index", "episodes", "_derived_entries"):
             self.__dict__.pop(name, None)
 
     def _need_newest(self) -> None:
         if not self._newest:
             raise DataError(
                 f"was opened at version {self.version}, which is not the newest",
-                where=str(self.path),
+                where=self.where,
                 hint="open it without a version to write",
             )
 
 
-def _splits(entry: Entry) -> dict[int, dict[str, str]]:
-    """Split labels that episodes of a segment were given later, by number."""
-    return {number: {"split": name} for name, numbers in entry.split.items() for number in numbers}
+def _kept(objects: dict[str, Opened], path: str, make: Callable[[], Opened]) -> Opened:
+    """Return an object that is open, or open it, forgetting the one that was opened first where there are many."""
+    found = objects.get(path)
+    if found is None:
+        found = make()
+        while len(objects) >= OPEN_OBJECTS:
+            objects.pop(next(iter(objects)), None)
+        objects[path] = found
+    return found
 
 
 def _reopen(path: str, version: int) -> Dataset:
     return Dataset.open(path, version)
-
-
-def _root_declaration(path: Path) -> Any:
-    """Read ``attrs["egoscale"]`` and refuse a newer one before anything else is looked at."""
-    file = path / "zarr.json"
-    try:
-        attributes = json.loads(file.read_bytes())["attributes"]
-        value = attributes.get("egoscale")
-    except FileNotFoundError:
-        raise DataError("there is no dataset", where=str(path), hint="make one with: egoscale import") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"is not the metadata of a Zarr group: {error}", where=str(file)) from None
-    parse_declaration(value, f"{file}:attributes.egoscale")
-    return value
-
-
-def _write_skeleton(path: Path, declaration: DatasetDeclaration) -> None:
-    path.mkdir()
-    _write_root(path, declaration)
-    for name in ("segments", "derived"):
-        open_group(path / name, create=True)
-    root = open_group(path, create=True)
-    for name, purpose in _OPAQUE.items():
-        write_array(root, name, np.empty(0, np.uint8))
-        root[name].attrs["purpose"] = purpose
-
-
-def _write_root(path: Path, declaration: DatasetDeclaration) -> None:
-    attributes = {"egoscale": declaration.model_dump(mode="json")}
-    temporary = path / f".zarr.json.{uuid.uuid4().hex}"
-    temporary.write_text(
-        json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}), encoding="utf-8"
-    )
-    os.replace(temporary, path / "zarr.json")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.data.arrays import RowStream, open_group
+from egoscale_sdk.data.arrays import RowStream
 from egoscale_sdk.data.check import check_flags, check_rows
-from egoscale_sdk.data.log import Addition, Entry
+from egoscale_sdk.data.records import Addition, Entry
+from egoscale_sdk.data.store import Store
 from egoscale_sdk.data.writer import StagedFolder
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.specs import ActionSetSpec
@@ -22,7 +23,7 @@ Arrays = Mapping[str, NDArray[Any]]
 class DerivedWriter(StagedFolder):
     """Collects the rows of one base segment for an action set; seen by nobody before `Dataset.commit_derived`."""
 
-    def __init__(self, root: Path, spec: ActionSetSpec, base: str, rows: int) -> None:
+    def __init__(self, root: Store | Path | str, spec: ActionSetSpec, base: str, rows: int) -> None:
         super().__init__(root)
         self._spec, self._base, self._total = spec, base, rows
         self._streams: dict[str, RowStream] = {}
@@ -54,9 +55,8 @@ class DerivedWriter(StagedFolder):
             raise DataError(f"has {self.rows} rows of {self._total}", where=f"{self._base}: {self._spec.name}")
         for stream in self._streams.values():
             stream.close()
-        open_group(self._root / "derived" / self._spec.name, create=True)
         path = f"derived/{self._spec.name}/{self.folder.name}"
-        return Addition(entry=Entry(path=path, rows=self._total, base=self._base), files=self.move(path))
+        return self.addition(Entry(path=path, rows=self._total, base=self._base))
 
     def _stream(self, name: str, values: NDArray[Any]) -> RowStream:
         if name not in self._streams:

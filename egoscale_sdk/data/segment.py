@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data import tables
-from egoscale_sdk.data.arrays import StoredArray
-from egoscale_sdk.data.log import Addition
-from egoscale_sdk.data.writer import CONF_STEPS, file_record
+from egoscale_sdk.data.checksums import NAME, places
+from egoscale_sdk.data.records import Addition
+from egoscale_sdk.data.remote_arrays import RemoteArray
+from egoscale_sdk.data.store import Store, open_store
+from egoscale_sdk.data.stored import MAX_FOREIGN_BYTES, RESTORE, ArrayReader, Committed, StoredArray
+from egoscale_sdk.data.writer import CONF_STEPS
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import LanguageSpan
 
 Array = NDArray[Any]
-RESTORE = "restore it from a copy of the dataset, or import again"
 
 
 @dataclass(frozen=True)
@@ -54,25 +57,24 @@ class EpisodeRows:
 
 
 class StoredObject:
-    """A committed folder; every file is present with its committed size, and its metadata unchanged."""
+    """A committed folder; each file is compared with what was committed when it is first needed.
 
-    def __init__(self, root: Path, addition: Addition) -> None:
-        self.path = addition.entry.path
-        self.folder = root / self.path
-        self.addition = addition
-        self._arrays: dict[str, StoredArray] = {}
-        for name, record in addition.files.items():
-            self._check(name, record.size, record.sha256 if name.endswith("zarr.json") else None)
+    Raises:
+        DataError: a file is missing, or not what was committed; names it.
+    """
 
-    def _check(self, name: str, size: int, sha256: str | None) -> None:
-        file = self.folder / name
-        actual = file.stat().st_size if file.is_file() else None
-        if actual is None:
-            raise DataError("is missing", where=str(file), hint=RESTORE)
-        if actual != size:
-            raise DataError(f"has {actual} bytes, {size} were committed", where=str(file), hint=RESTORE)
-        if sha256 is not None and file_record(file).sha256 != sha256:
-            raise DataError("was changed after it was committed", where=str(file), hint=RESTORE)
+    def __init__(self, root: Store | Path, addition: Addition) -> None:
+        self.store = open_store(root)
+        self.path, self.addition = addition.entry.path, addition
+        self.where = f"{self.store.where}/{self.path}"
+        self._arrays: dict[str, ArrayReader] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies on this machine."""
+        if self.store.local is None:
+            raise DataError("is on an object store", where=self.where, hint="copy the dataset to a disk first")
+        return self.store.local / self.path
 
     def contents(self, name: str) -> bytes:
         """Return the bytes of a file.
@@ -80,33 +82,54 @@ class StoredObject:
         Raises:
             DataError: they are not those that were committed.
         """
-        data = (self.folder / name).read_bytes()
-        if f"sha256:{hashlib.sha256(data).hexdigest()}" != self.addition.files[name].sha256:
-            raise DataError("was changed after it was committed", where=str(self.folder / name), hint=RESTORE)
+        record, where = self.addition.files[name], f"{self.where}/{name}"
+        data = self.store.read(f"{self.path}/{name}", MAX_FOREIGN_BYTES)
+        if data is None:
+            raise DataError("is missing", where=where, hint=RESTORE)
+        if len(data) != record.size:
+            raise DataError(f"has {len(data)} bytes, {record.size} were committed", where=where, hint=RESTORE)
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != record.sha256:
+            raise DataError("was changed after it was committed", where=where, hint=RESTORE)
         return data
 
     def check_contents(self) -> None:
         """Compare every file with its checksum; reads everything."""
-        for name, record in self.addition.files.items():
-            self._check(name, record.size, record.sha256)
+        for name in self.addition.files:
+            self.contents(name)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the arrays, e.g. ``action`` or ``cams/head/row``."""
-        nodes = (name.rpartition("/")[0] for name in self.addition.files if name.endswith("/zarr.json"))
-        return tuple(node for node in nodes if self._is_array(node))
+        """Names of the arrays, e.g. ``action`` or ``cams/head/row``, without that of the checksums."""
+        files = list(self.addition.files)
+        nodes = (name.rpartition("/")[0] for name in files if name.endswith("/zarr.json"))
+        filled = {match[1] for name in files if (match := re.match(r"(.+)/c/[0-9]", name))}
+        return tuple(node for node in nodes if (node in self.addition.arrays or node in filled) and node != NAME)
 
-    def _is_array(self, name: str) -> bool:
-        metadata: dict[str, Any] = json.loads((self.folder / name / "zarr.json").read_bytes())
-        return metadata.get("node_type") == "array"
-
-    def array(self, name: str) -> StoredArray:
+    def array(self, name: str) -> ArrayReader:
         """Open an array once."""
         if name not in self._arrays:
-            if f"{name}/zarr.json" not in self.addition.files:
-                raise DataError(f"has no array {name!r}", where=self.path, allowed=self.names)
-            self._arrays[name] = StoredArray(self.folder / name)
+            if not self.has(name):
+                raise DataError(f"has no array {name!r}", where=self.where, allowed=self.names)
+            self._arrays[name] = self._open(name)
         return self._arrays[name]
+
+    def _open(self, name: str) -> ArrayReader:
+        files, record = ArrayFiles(self, name), self.addition.arrays.get(name)
+        if self.store.local is not None:
+            self.contents(f"{name}/zarr.json")
+            return StoredArray(self.folder / name, files)
+        if record is not None:
+            return RemoteArray(self.store, f"{self.path}/{name}", record, files)
+        return self._downloaded(name)
+
+    def _downloaded(self, name: str) -> ArrayReader:
+        """Copy an array of another layout into the cache and open it there."""
+        folder = self.store.staged()
+        for file in ArrayFiles(self, name).names:
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self.contents(f"{name}/{file}"))
+        return StoredArray(folder)
 
     def has(self, name: str) -> bool:
         """Whether there is an array of this name."""
@@ -115,6 +138,40 @@ class StoredObject:
     def read(self, name: str) -> Array:
         """Read a whole array."""
         return self.array(name).read()
+
+    @cached_property
+    def sum_places(self) -> dict[str, tuple[int, int]]:
+        """Where the checksums of each file lie."""
+        return places({name: record.size for name, record in self.addition.files.items()})
+
+
+class ArrayFiles:
+    """What was committed of the files of an array of an object."""
+
+    def __init__(self, stored: StoredObject, array: str) -> None:
+        self._stored, self._array = stored, array
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files, relative to the array."""
+        prefix = f"{self._array}/"
+        return [name.removeprefix(prefix) for name in self._stored.addition.files if name.startswith(prefix)]
+
+    def committed(self, name: str) -> Committed | None:
+        """Return what was committed of a file, or None where there was none."""
+        full = f"{self._array}/{name}"
+        record = self._stored.addition.files.get(full)
+        if record is None:
+            return None
+        if self._array == NAME:
+            return Committed(record.size, None)
+        start, _ = self._stored.sum_places[full]
+        return Committed(record.size, lambda a, b: self._stored.array(NAME).read(start + a, start + b))
+
+    def check_all(self) -> None:
+        """Compare every file with what was committed."""
+        for name in self.names:
+            self._stored.contents(f"{self._array}/{name}")
 
 
 class Segment(StoredObject):

@@ -30,9 +30,11 @@ def pack_texts(texts: Sequence[str]) -> tuple[Array, Array]:
 
 
 def unpack_texts(data: Array, offsets: Array) -> list[str]:
-    """Undo `pack_texts`."""
-    blob, ends = data.tobytes(), offsets.astype(np.int64).tolist()
-    return [blob[start:stop].decode() for start, stop in pairwise(ends)]
+    """Undo `pack_texts`; the offsets may be those of some texts in a row."""
+    ends = offsets.astype(np.int64)
+    first = int(ends[0])
+    blob = data[first : int(ends[-1])].tobytes()
+    return [blob[start:stop].decode() for start, stop in pairwise((ends - first).tolist())]
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,13 @@ class Texts:
         """Return the number of a text, adding it if it is new; `UNKNOWN` for None."""
         return UNKNOWN if text is None else self._numbers.setdefault(text, len(self._numbers))
 
+    def texts(self) -> list[str]:
+        """Return the texts, in the order of their numbers."""
+        return list(self._numbers)
+
     def arrays(self) -> dict[str, Array]:
         """Return ``strings/data`` and ``strings/offsets``."""
-        data, offsets = pack_texts(list(self._numbers))
+        data, offsets = pack_texts(self.texts())
         return {"strings/data": data, "strings/offsets": offsets}
 
 

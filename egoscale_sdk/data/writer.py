@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +14,11 @@ from numpy.typing import NDArray
 from egoscale_sdk.data import tables
 from egoscale_sdk.data.arrays import ByteStream, open_group, write_array
 from egoscale_sdk.data.check import check_episode
-from egoscale_sdk.data.log import Addition, Entry, FileRecord, Moments, sync_folder
+from egoscale_sdk.data.checksums import NAME, measure
+from egoscale_sdk.data.episodes import EpisodeTable
+from egoscale_sdk.data.records import Addition, Entry, FileRecord, Moments
+from egoscale_sdk.data.store import EMPTY_GROUP, Store, files_of, open_store
+from egoscale_sdk.data.stored import StoredArray, array_record
 from egoscale_sdk.interfaces import Episode, ImageStream, LanguageSpan
 from egoscale_sdk.specs import DatasetDeclaration, RowLayout
 
@@ -29,21 +30,52 @@ IMAGE_MAX_AGE_NS = 500_000_000  # an older image shows another scene
 
 
 class StagedFolder:
-    """A folder that is filled under ``cache/staging`` and then moved into place; removed if that never happens."""
+    """A folder on this machine that is filled and then moved or uploaded; removed if that never happens."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.folder = root / "cache" / "staging" / uuid.uuid4().hex
-        self.folder.mkdir(parents=True)
+    def __init__(self, root: Store | Path | str) -> None:
+        self._store = open_store(root)
+        self.folder = self._store.staged()
         self.group = open_group(self.folder, create=True)
 
+    def addition(self, entry: Entry, statistics: dict[str, Moments] | None = None) -> Addition:
+        """Move the folder to the path of its entry, and say what a commit must record of it."""
+        files, table = self._measured(), None
+        arrays = {name: record for name in self._arrays() if (record := array_record(self.folder / name))}
+        if entry.base is None:
+            episodes = tables.read_episodes(self._read)
+            table = EpisodeTable.make(episodes, self._read("time"), self._read("map_id"))
+        self._place(entry.path)
+        return Addition(entry=entry, files=files, arrays=arrays, statistics=statistics or {}, table=table)
+
     def move(self, target: str) -> dict[str, FileRecord]:
-        """Move the folder to ``target`` in the dataset and return size and checksum of every file."""
-        files = {str(file.relative_to(self.folder)): file_record(file, sync=True) for file in _files(self.folder)}
-        destination = self._root / target
-        os.rename(self.folder, destination)
-        sync_folder(destination.parent)
+        """Move a folder that is a copy of a committed one to ``target``; return size and checksum of every file."""
+        files = self._measured()
+        self._place(target)
         return files
+
+    def _measured(self) -> dict[str, FileRecord]:
+        """Add the checksums of the blocks, and return size and checksum of every file."""
+        found = {name: measure(self.folder / name, sync=True) for name in self._files()}
+        if f"{NAME}/zarr.json" not in found:
+            sums = [value for name in sorted(found) for value in found[name][2]]
+            write_array(self.group, NAME, np.array(sums, np.uint32))
+            found |= {name: measure(self.folder / name, sync=True) for name in self._files() if name not in found}
+        return {name: FileRecord(size=size, sha256=mark) for name, (size, mark, _) in found.items()}
+
+    def _place(self, target: str) -> None:
+        parent = target.rpartition("/")[0]
+        if parent != "segments":
+            self._store.create(f"{parent}/zarr.json", EMPTY_GROUP)
+        self._store.place(self.folder, target)
+
+    def _files(self) -> list[str]:
+        return [file.relative_to(self.folder).as_posix() for file in files_of(self.folder)]
+
+    def _arrays(self) -> list[str]:
+        return [name.removesuffix("/zarr.json") for name in self._files() if name.endswith("/zarr.json")]
+
+    def _read(self, name: str) -> Array:
+        return StoredArray(self.folder / name).read()
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +89,7 @@ class StagedFolder:
 class SegmentWriter(StagedFolder):
     """Collects episodes into one segment; images are written as they come, rows at the end."""
 
-    def __init__(self, root: Path, declaration: DatasetDeclaration) -> None:
+    def __init__(self, root: Store | Path | str, declaration: DatasetDeclaration) -> None:
         super().__init__(root)
         self._declaration = declaration
         self._columns: dict[str, list[Array]] = {}
@@ -97,11 +129,8 @@ class SegmentWriter(StagedFolder):
         for camera in self._cameras.values():
             camera.close()
         path = f"segments/{self.folder.name}"
-        return Addition(
-            entry=Entry(path=path, rows=self.rows, episodes=len(self._episodes)),
-            files=self.move(path),
-            statistics=row_statistics(columns, self._declaration.native.layout),
-        )
+        entry = Entry(path=path, rows=self.rows, episodes=len(self._episodes))
+        return self.addition(entry, row_statistics(columns, self._declaration.native.layout))
 
 
 class _CameraWriter:
@@ -146,19 +175,6 @@ def images_of_rows(row_time_ns: Array, image_time_ns: Array) -> Array:
     seen = np.searchsorted(image_time_ns, row_time_ns + IMAGE_TOLERANCE_NS, side="right") - 1
     age = row_time_ns - image_time_ns[np.maximum(seen, 0)]
     return np.where(age > IMAGE_MAX_AGE_NS, -1, seen)
-
-
-def file_record(file: Path, *, sync: bool = False) -> FileRecord:
-    """Size and SHA-256 of a file, flushed to the disk first if ``sync``."""
-    with file.open("rb") as handle:
-        if sync:
-            os.fsync(handle.fileno())
-        checksum = hashlib.file_digest(handle, "sha256").hexdigest()
-    return FileRecord(size=file.stat().st_size, sha256=f"sha256:{checksum}")
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 def _row_arrays(episode: Episode) -> dict[str, Array]:

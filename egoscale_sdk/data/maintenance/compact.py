@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from egoscale_sdk.data.dataset import Dataset, EpisodeRef
-from egoscale_sdk.data.log import Addition, Change, Entry
+from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.episodes import EpisodeRef
 from egoscale_sdk.data.maintenance.joined import Piece, discard, join_derived, join_segments
+from egoscale_sdk.data.records import Addition, Change, Entry
 from egoscale_sdk.progress import Progress, silent
 
 Group = tuple[str, ...]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.data import tables
 from egoscale_sdk.data.arrays import ByteStream, write_array
-from egoscale_sdk.data.dataset import Dataset, EpisodeRef
-from egoscale_sdk.data.log import Addition, Entry
+from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.episodes import EpisodeRef
+from egoscale_sdk.data.records import Addition, Entry
 from egoscale_sdk.data.segment import Segment, StoredObject
 from egoscale_sdk.data.writer import StagedFolder, row_statistics
 from egoscale_sdk.errors import DataError
@@ -93,7 +94,7 @@ def join_segments(dataset: Dataset, pieces: Sequence[Piece], shard_bytes: int | 
         rows = sum(episode.length for episode in episodes)
         entry = Entry(path=path, rows=rows, episodes=len(episodes))
         statistics = row_statistics(columns, dataset.declaration.native.layout)
-        return Addition(entry=entry, files=staged.move(path), statistics=statistics)
+        return staged.addition(entry, statistics)
 
 
 def join_derived(
@@ -108,7 +109,7 @@ def join_derived(
         for camera in cameras_of(stored[0]):
             _join_images(staged.group, camera, pieces, stored, shard_bytes)
         path = f"derived/{name}/{staged.folder.name}"
-        return Addition(entry=Entry(path=path, rows=base.rows, base=base.path), files=staged.move(path))
+        return staged.addition(Entry(path=path, rows=base.rows, base=base.path))
 
 
 def discard(dataset: Dataset, additions: Sequence[Addition]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egoscale_sdk.data.dataset import Dataset
-from egoscale_sdk.data.log import Change
+from egoscale_sdk.data.records import Change
 from egoscale_sdk.progress import Progress, silent
 
 HOURS = 24.0

@@ -11,8 +11,8 @@ from typing import Literal
 from egoscale_sdk.data.arrays import open_group
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.declare import written_by
-from egoscale_sdk.data.log import Addition, Change
 from egoscale_sdk.data.maintenance.joined import discard
+from egoscale_sdk.data.records import Addition, Change
 from egoscale_sdk.data.segment import StoredObject
 from egoscale_sdk.data.writer import StagedFolder
 from egoscale_sdk.errors import DataError, DeclarationError

@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from egoscale_sdk.data.dataset import Dataset, EpisodeRef
-from egoscale_sdk.data.log import Change, Entry
+from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.episodes import EpisodeRef
+from egoscale_sdk.data.records import Change, Entry
 from egoscale_sdk.errors import DataError, did_you_mean
 
 TOGETHER = ("operator", "scene", "aligned_group", "task", "category")
