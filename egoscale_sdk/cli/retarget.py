@@ -21,7 +21,10 @@ def retarget(
     name: str | None = None,
     retargeter: str | None = None,
     target: Literal["shape", "scaled", "metric"] | None = None,
-    backend: Literal["eager", "compiled"] | None = None,
+    backend: Literal["eager", "compiled", "simd"] | None = None,
+    device: Literal["cpu", "cuda"] | None = None,
+    engine: Literal["local", "process", "ray"] | None = None,
+    workers: int | None = None,
     report: Path | None = None,
     json: bool = False,
     quiet: Annotated[bool, arg(aliases=["-q"])] = False,
@@ -29,12 +32,14 @@ def retarget(
     """Retarget people's hands to a robot's: adds an action set beside what was recorded.
 
     Raw keypoints stay; wrists are kept as recorded; each hand is solved within the joint limits of the target. Running
-    it again after an import retargets only what is new.
+    it again, after an import or after it was stopped or killed, retargets only what is missing.
 
     Examples:
         egoscale retarget people.zarr --to acme/hand
         egoscale retarget people.zarr --to acme/hand@1 --name grip --json
         egoscale retarget people.zarr --to acme/hand --target scaled --report report.html
+        egoscale retarget people.zarr --to acme/hand --engine process --workers 8
+        RAY_ADDRESS=head:6379 egoscale retarget people.zarr --to acme/hand --engine ray
 
     Args:
         dataset: Dataset of human recordings, e.g. people.zarr.
@@ -43,8 +48,12 @@ def retarget(
         retargeter: Id of the retargeter, of any plugin; needed where several serve the hand and no plugin decides.
         target: What of the person is kept: shape (directions of bones, the default), scaled (places of a hand grown to
             the robot's size) or metric (places as they are).
-        backend: How it is computed: eager (the default) or compiled, which takes a minute to begin and pays from some
-            hours of recording on.
+        backend: How it is computed: eager (the default), simd (kernels for the CPU, compiled when first used: for
+            corpora) or compiled (torch.compile, for GPUs). Without a C++ compiler all are the same as eager.
+        device: Where it is computed; cuda needs a GPU.
+        engine: Who computes it: local (this process, the default), process (several on this machine) or ray (a Ray
+            cluster, or Ray on this machine). The same numbers come out.
+        workers: How many at a time; by default one for each core.
         report: Write a page here: errors by finger, pinches, joints at their limits, jitter, the worst frames, and an
             animation of person and robot.
         json: Print the summary as JSON.
@@ -54,17 +63,19 @@ def retarget(
 
     from egoscale_sdk.cli.console import emit, progress_bar, refuse_unwritable
     from egoscale_sdk.data import Dataset
+    from egoscale_sdk.engine import choose_engine
     from egoscale_sdk.host import default_host
     from egoscale_sdk.ids import parse_id
     from egoscale_sdk.retargeting.dataset import retarget_dataset
 
     refuse_unwritable(report)
+    _refuse_absent(device)
+    chosen = choose_engine(engine, workers, gpus=1 if device == "cuda" else 0)
     torch.set_num_threads(1)  # a clip's operations are over before a second thread has woken up
     host = default_host()
     opened, robot = Dataset.open(dataset), host.spec(to)
-    asked: dict[str, str] = {
-        name: value for name, value in (("target", target), ("backend", backend)) if value is not None
-    }
+    given = {"target": target, "backend": backend, "device": device}
+    asked = {name: value for name, value in given.items() if value is not None}
     retargeters = {
         hand.side: _with_settings(
             host.retargeter(hand, retargeter, source=opened.declaration.spec), asked, opened.declaration.fps
@@ -73,7 +84,7 @@ def retarget(
     }
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
     with progress_bar(f"retarget to {robot.id}", quiet=quiet) as progress:
-        summary = retarget_dataset(opened, robot, retargeters, provider, name=name, progress=progress)
+        summary = retarget_dataset(opened, robot, retargeters, provider, name=name, engine=chosen, progress=progress)
     if report is not None:
         from egoscale_sdk.cli.retarget_report import write_retarget_report
 
@@ -83,6 +94,16 @@ def retarget(
         as_json=json,
         text=f"{dataset}: action set '{summary.action_set}' for {robot.id}: {_text(summary)}",
     )
+
+
+def _refuse_absent(device: str | None) -> None:
+    """Refuse a GPU that is not there."""
+    import torch
+
+    from egoscale_sdk.errors import EgoscaleError
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EgoscaleError("no GPU that torch can use", where="--device cuda", allowed=["cpu"])
 
 
 def _with_settings(retargeter: Retargeter, asked: Mapping[str, str], fps: float) -> Retargeter:
