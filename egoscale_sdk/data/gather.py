@@ -39,7 +39,7 @@ class SegmentRows:
     def take(self, name: str, rows: Array) -> Array:
         """See `RowSource`."""
         source = self._actions if name in ("action", "valid") else self._segment
-        return _take(source.array(name), rows)
+        return source.array(name).take(rows)
 
     def jpegs(self, camera: str, rows: Array) -> list[Jpeg | None]:
         """See `RowSource`."""
@@ -48,7 +48,7 @@ class SegmentRows:
         images = self.take(f"cams/{camera}/row", rows)
         seen = images >= 0
         offsets, data = (self._segment.array(f"cams/{camera}/{name}") for name in ("offsets", "data"))
-        bounds = _take(offsets, np.maximum(images, 0)[:, None] + [0, 1]).tolist() if seen.any() else images[:, None]
+        bounds = offsets.take(np.maximum(images, 0)[:, None] + [0, 1]).tolist() if seen.any() else images[:, None]
         return [data.read(*ends) if here else None for here, ends in zip(seen.tolist(), bounds, strict=True)]
 
 
@@ -133,9 +133,3 @@ class Gatherer:
             out[number, query] = mix_rows(out[number, query], after, at.share[number, query], layout)
             here[number, query] &= after_valid
         return Sampled(out, here & at.usable[..., None])
-
-
-def _take(array: Any, rows: Array) -> Array:
-    first = int(rows.min())
-    values: Array = array.read(first, int(rows.max()) + 1)[rows - first]
-    return values

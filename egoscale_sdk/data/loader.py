@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from typing import Any, Generic, TypeVar
 
 from egoscale_sdk.data.buffers import BufferPool
@@ -74,6 +75,12 @@ class Loader(Generic[T]):
         if order != self._order() or not isinstance(state.get("step"), int) or state["step"] < 0:
             raise RecipeError(f"another order was begun: {order}; this is {self._order()}", where="state of a loader")
         self.step = state["step"]
+
+    def for_worker(self, worker: int, workers: int) -> Loader[T]:
+        """Return a loader of every ``workers``-th step; taken in turn, their steps are those of this one."""
+        other = copy(self)
+        other._turn = ((self.step + worker) % workers, workers)
+        return other
 
     def __iter__(self) -> Iterator[T]:
         first, distance = self._turn

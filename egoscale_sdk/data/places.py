@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from egoscale_sdk.data.cached import cached_table
 from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.episodes import EpisodeIndex
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs import digest
@@ -25,28 +26,6 @@ REVISION = 1
 _THREADS = 4
 RUN = np.dtype([("episode", "<u4"), ("first", "<i8"), ("count", "<i4"), ("low", "<i8"), ("high", "<i8")])
 """``count`` windows from row ``first`` on, within the rows ``[low, high)`` of one episode and map."""
-
-
-@dataclass(frozen=True)
-class EpisodeIndex:
-    """Where the episodes lie: place of their segment in ``segments``, first row there and number of rows."""
-
-    segments: tuple[str, ...]
-    segment: Array
-    start: Array
-    length: Array
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> EpisodeIndex:
-        """Read the index of a dataset."""
-        place = {path: number for number, path in enumerate(dataset.segments)}
-        rows = [(place[ref.segment], ref.start, ref.length) for ref in dataset.episodes]
-        return cls(dataset.segments, *np.array(rows, np.int64).reshape(-1, 3).T)
-
-    def of_segment(self, segment: int) -> range:
-        """Return the episodes of a segment."""
-        first, last = np.searchsorted(self.segment, [segment, segment + 1])
-        return range(int(first), int(last))
 
 
 class Standing(NamedTuple):
@@ -72,7 +51,6 @@ class Places:
 
     Args:
         dataset: Where they are.
-        index: Its episodes.
         rule: Where windows may stand.
         episodes: Numbers of the episodes; each once.
         progress: Told segments while the index is made.
@@ -81,14 +59,13 @@ class Places:
     def __init__(
         self,
         dataset: Dataset,
-        index: EpisodeIndex,
         rule: Rule,
         episodes: range | Sequence[int],
         progress: Progress = silent,
     ) -> None:
         key = {"revision": REVISION, "commit": dataset.digest, **vars(rule)}
         file = dataset.cache / "index" / f"windows-{digest(key)[7:]}.npy"
-        runs = cached_table(file, RUN, lambda: _find_all(dataset, index, rule, progress))
+        runs = cached_table(file, RUN, lambda: _find_all(dataset, rule, progress))
         self._runs = _of_episodes(runs, episodes)
         self._stride = rule.stride
         self._ends = np.cumsum(self._runs["count"], dtype=np.int64)
@@ -133,7 +110,9 @@ def _of_episodes(runs: Array, episodes: range | Sequence[int]) -> Array:
     return runs[offsets + np.arange(len(offsets))]
 
 
-def _find_all(dataset: Dataset, index: EpisodeIndex, rule: Rule, progress: Progress) -> Array:
+def _find_all(dataset: Dataset, rule: Rule, progress: Progress) -> Array:
+    index = dataset.index
+
     def find(number: int) -> Array:
         return _find(dataset, index, rule, number)
 
@@ -147,17 +126,17 @@ def _find_all(dataset: Dataset, index: EpisodeIndex, rule: Rule, progress: Progr
 
 def _find(dataset: Dataset, index: EpisodeIndex, rule: Rule, number: int) -> Array:
     """Find the runs of one segment."""
-    episodes = index.of_segment(number)
+    episodes = range(int(index.ends[number]), int(index.ends[number + 1]))
     if not episodes:
         return np.empty(0, RUN)
     path = index.segments[number]
     segment = dataset.segment(path)
     source = segment if rule.action_set == "native" else dataset.derived(rule.action_set, path)
     here = slice(episodes.start, episodes.stop)
-    time_ns, start = segment.read("time"), np.asarray(index.start[here], np.int64)
+    time_ns, start = segment.read("time"), index.start[here]
     stop = start + index.length[here]
     if not ((start >= 0) & (stop > start) & (stop <= len(time_ns))).all():
-        raise DataError("has episodes beyond its rows", where=f"{dataset.path}/{path}/episodes")
+        raise DataError("has episodes beyond its rows", where=f"{dataset.where}/{path}/episodes")
     spans = _spans(start, stop, segment.read("map_id"))
     runs = _runs(spans, _last_rows(spans, time_ns, rule.first_ns), _known(source.read("valid")), rule.stride)
     runs["episode"] += episodes.start

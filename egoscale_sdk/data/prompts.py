@@ -29,5 +29,7 @@ class Prompts:
         return next((span.text for span in spans if span.start <= row < span.stop), fallback)
 
     def _captions(self, episode: int) -> tuple[list[LanguageSpan], str]:
-        spans = self._dataset.language(episode)
-        return sorted(spans, key=lambda span: span.kind != "task"), self._dataset.episodes[episode].task
+        index = self._dataset.index
+        code = int(index.codes("task")[episode])
+        spans = sorted(self._dataset.language(episode), key=lambda span: span.kind != "task")
+        return spans, index.texts("task")[code] if code >= 0 else ""

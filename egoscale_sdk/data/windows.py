@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.gather import Gatherer, Part, RowSource, Sampled, SegmentRows
 from egoscale_sdk.data.images import Jpeg, decode_into
-from egoscale_sdk.data.places import EpisodeIndex, Places, Rule, Standing
+from egoscale_sdk.data.places import Places, Rule, Standing
 from egoscale_sdk.data.prompts import Prompts
 from egoscale_sdk.data.resample import Brackets
 from egoscale_sdk.errors import DataError, did_you_mean
@@ -136,15 +136,14 @@ class WindowDataset:
         self.offsets_s = None if offsets_s is None else tuple(offsets_s)
         self._offsets_ns = _past(offsets_s)
         self._arguments = (action_space, image_size_px)
-        self._index = EpisodeIndex.of(dataset)
-        self.episodes = _chosen(episodes, len(self._index.segment))
+        self.episodes = _chosen(episodes, len(dataset.index))
         rule = Rule(self.action_set.name, int(self._steps_ns[0]), stride)
-        self._places = Places(dataset, self._index, rule, self.episodes, progress)
+        self._places = Places(dataset, rule, self.episodes, progress)
         self._prompts = Prompts(dataset)
         if not len(self._places):
             raise DataError(
                 "has no row from which a window could start",
-                where=f"{self.dataset.path}: {self.action_set.name}",
+                where=f"{self.dataset.where}: {self.action_set.name}",
                 hint="look at it with: egoscale dataset show",
             )
 
@@ -168,7 +167,7 @@ class WindowDataset:
         """Return episode and row at which window ``index`` stands."""
         at = self._places([index])
         episode = int(at.episode[0])
-        return episode, int(at.row[0] - self._index.start[episode])
+        return episode, int(at.row[0] - self.dataset.index.start[episode])
 
     def by_episode(self) -> dict[int, range]:
         """Return the windows of every episode that has some."""
@@ -190,13 +189,13 @@ class WindowDataset:
         return self._read(Gatherer(parts, standing), images, new_images or _new_images)
 
     def _rows(self, segment: int) -> RowSource:
-        path = self._index.segments[segment]
+        path = self.dataset.index.segments[segment]
         name = self.action_set.name
         derived = None if name == "native" else self.dataset.derived(name, path)
         return SegmentRows(self.dataset.segment(path), derived)
 
     def _by_segment(self, standing: Standing) -> list[tuple[int, Array | slice]]:
-        segments = self._index.segment[standing.episode]
+        segments = np.searchsorted(self.dataset.index.ends, standing.episode, side="right") - 1
         if len(segments) and (segments == segments[0]).all():
             return [(int(segments[0]), slice(None))]
         return [(number, np.flatnonzero(segments == number)) for number in np.unique(segments).tolist()]
@@ -220,7 +219,7 @@ class WindowDataset:
             state_mask=state_mask[:, once],
             chunk=chunk.values.astype(np.float32, copy=False),
             mask=chunk.mask,
-            prompts=self._prompts(standing.episode, standing.row - self._index.start[standing.episode]),
+            prompts=self._prompts(standing.episode, standing.row - self.dataset.index.start[standing.episode]),
             reference=reference,
             time_ns=rows.take("time", standing.row),
             layout=self.layout,
@@ -265,7 +264,7 @@ class WindowDataset:
             jpegs = rows.jpegs(camera, row, usable) if camera in stored else [None] * row.size
             pictures[camera] = new_images((*row.shape, *size, 3))
             seen[camera] = np.array([data is not None for data in jpegs], bool).reshape(row.shape)
-            _decode(jpegs, pictures[camera].reshape(-1, *size, 3), f"{self.dataset.path}: camera {camera!r}")
+            _decode(jpegs, pictures[camera].reshape(-1, *size, 3), f"{self.dataset.where}: camera {camera!r}")
         return pictures, seen
 
     def _default_space(self) -> ActionSpace:
@@ -274,7 +273,7 @@ class WindowDataset:
             provider = retargeting.provider if retargeting else self.dataset.declaration.provider
             raise DataError(
                 f"the dataset acts in the space {self.action_space_id!r}, which a plugin must bring",
-                where=f"{self.dataset.path}: {self.action_set.name}",
+                where=f"{self.dataset.where}: {self.action_set.name}",
                 hint=f"pass action_space, as host.action_space() returns it; {provider.install_hint()}",
             )
         return WristHandSpace(self.layout)
@@ -334,7 +333,7 @@ def _image_sizes(
         if name not in stored:
             raise DataError(
                 f"has no camera {name!r}, and no image size is given for its place",
-                where=str(dataset.path),
+                where=dataset.where,
                 allowed=stored,
                 hint=did_you_mean(name, stored),
             )

@@ -66,7 +66,7 @@ class Source:
     def describe(self) -> dict[str, str | float | int | list[int]]:
         """Return what a checkpoint remembers, and what must be the same to resume."""
         return {
-            "dataset": self.dataset.path.name,
+            "dataset": self.dataset.name,
             "uid": self.dataset.declaration.uid,
             "version": self.dataset.version,
             "digest": self.dataset.digest,
