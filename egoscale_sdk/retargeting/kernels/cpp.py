@@ -11,7 +11,11 @@ from egoscale_sdk.retargeting.kernels.trace import Program
 TYPES: dict[Kind, tuple[str, str]] = {"f32": ("f32", "float"), "f64": ("f64", "double"), "bool": ("i32", "uint8_t")}
 """Of a variable, and of an element in memory."""
 
-READ = {-1: "load", 0: "gather", None: "shared"}
+READ = {
+    -1: "load<{types}>(o[{operand}].data, o[{operand}].row, {element}, n)",
+    0: "load<{types}>(o[{operand}].data, LANES, {element}, 0)",  # a copy of these frames, turned
+    None: "shared<{types}>(o[{operand}].data, {element})",
+}
 WRITTEN = {
     **{"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}", "neg": "-{}", "abs": "magnitude({})"},
     **{"min": "least({}, {})", "max": "most({}, {})", "sqrt": "root({})", "sin": "sine({})", "cos": "cosine({})"},
@@ -59,8 +63,8 @@ def _statements(program: Program, tables: dict[Kind, dict[Constant, int]]) -> It
         kind = operation.kind
         if operation.name == "input":
             number, element = operation.arguments
-            read = READ[program.inputs[number].frames]
-            value = f"{read}<{_types(kind)}>(o[{number}].data, o[{number}].row, {element}, n)"
+            frames = program.inputs[number].frames
+            value = READ[frames].format(types=_types(kind), operand=number, element=element)
         elif operation.name == "literal":
             value = _literal(operation, tables, first_table)
         else:
@@ -83,7 +87,7 @@ def _literal(operation: Operation, tables: dict[Kind, dict[Constant, int]], firs
     table = tables[kind]
     element = table.setdefault(value, len(table))
     number = first_table + list(tables).index(kind)
-    return f"shared<{_types(kind)}>(o[{number}].data, 0, {element}, n)"
+    return READ[None].format(types=_types(kind), operand=number, element=element)
 
 
 def _types(kind: Kind) -> str:

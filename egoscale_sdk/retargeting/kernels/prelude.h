@@ -1,4 +1,5 @@
 // What programs of one frame are written with: a variable holds that number of LANES frames, side by side.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <thread>
@@ -15,16 +16,46 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float f32 __attribute__((vector_size(4 * LANES)));
-typedef double f64 __attribute__((vector_size(8 * LANES)));
 typedef int32_t i32 __attribute__((vector_size(4 * LANES)));  // a mask: 0 or -1
-typedef int64_t i64 __attribute__((vector_size(8 * LANES)));
+typedef float f32_half __attribute__((vector_size(2 * LANES)));
+typedef int32_t i32_half __attribute__((vector_size(2 * LANES)));
+typedef double f64_half __attribute__((vector_size(4 * LANES)));  // as long as a register
+typedef int64_t i64_half __attribute__((vector_size(4 * LANES)));
+struct f64 {
+  f64_half low, high;
+};
+struct i64 {
+  i64_half low, high;
+};
+
+template <class V>
+struct Element;
+template <> struct Element<f32> { typedef float type; };
+template <> struct Element<i32> { typedef int32_t type; };
+template <> struct Element<f64> { typedef double type; };
 
 template <class V, class T>
 INLINE V all(T x) {
-  V v;
+  typename Element<V>::type v[LANES];
   for (int i = 0; i < LANES; i++) v[i] = x;
-  return v;
+  V made;
+  memcpy(&made, v, sizeof made);
+  return made;
 }
+#define ON_HALVES(operation)                                                                           \
+  INLINE f64 operator operation(f64 a, f64 b) { return {a.low operation b.low, a.high operation b.high}; } \
+  INLINE f64 operator operation(double a, f64 b) { return {a operation b.low, a operation b.high}; }
+ON_HALVES(+)
+ON_HALVES(-)
+ON_HALVES(*)
+ON_HALVES(/)
+#define COMPARED(operation) \
+  INLINE i64 operator operation(f64 a, f64 b) { return {a.low operation b.low, a.high operation b.high}; }
+COMPARED(<)
+COMPARED(>)
+COMPARED(<=)
+COMPARED(==)
+INLINE f64 operator-(f64 a) { return {-a.low, -a.high}; }
 
 // ---- memory
 
@@ -36,14 +67,7 @@ INLINE V load(const void* from, int64_t row, int64_t e, int64_t n) {  // rows of
   return v;
 }
 template <class V, class T>
-INLINE V gather(const void* from, int64_t row, int64_t e, int64_t n) {  // rows of frames
-  V v;
-  const T* p = (const T*)from + n * row + e;
-  for (int i = 0; i < LANES; i++) v[i] = p[i * row];
-  return v;
-}
-template <class V, class T>
-INLINE V shared(const void* from, int64_t, int64_t e, int64_t) {  // the same for all frames
+INLINE V shared(const void* from, int64_t e) {  // the same for all frames
   return all<V>(((const T*)from)[e]);
 }
 template <class V, class T>
@@ -57,31 +81,58 @@ INLINE void store_mask(void* to, int64_t row, int64_t e, int64_t n, i32 v) {
 
 // ---- arithmetic
 
-INLINE f32 to_f32(f64 a) { return __builtin_convertvector(a, f32); }
+template <class Whole, class Half>
+INLINE Whole joined(Half low, Half high) {
+  Whole v;
+  memcpy(&v, &low, sizeof low);
+  memcpy((char*)&v + sizeof low, &high, sizeof high);
+  return v;
+}
+template <class Half, class Whole>
+INLINE Half half(Whole v, int which) {
+  Half h;
+  memcpy(&h, (char*)&v + which * sizeof h, sizeof h);
+  return h;
+}
+INLINE f32 to_f32(f64 a) {
+  return joined<f32>(__builtin_convertvector(a.low, f32_half), __builtin_convertvector(a.high, f32_half));
+}
 INLINE f32 to_f32(i32 a) { return a ? all<f32>(1.f) : all<f32>(0.f); }
-INLINE f64 to_f64(f32 a) { return __builtin_convertvector(a, f64); }
-INLINE f64 to_f64(i32 a) { return __builtin_convertvector(-a, f64); }
+INLINE f64 to_f64(f32 a) {
+  return {__builtin_convertvector(half<f32_half>(a, 0), f64_half), __builtin_convertvector(half<f32_half>(a, 1), f64_half)};
+}
+INLINE f64 to_f64(i32 a) { return to_f64(to_f32(a)); }
 INLINE i32 mask(i32 a) { return a; }
-INLINE i32 mask(i64 a) { return __builtin_convertvector(a, i32); }
-INLINE i64 wide(i32 a) { return __builtin_convertvector(a, i64); }
+INLINE i32 mask(i64 a) {
+  return joined<i32>(__builtin_convertvector(a.low, i32_half), __builtin_convertvector(a.high, i32_half));
+}
+INLINE i64 wide(i32 a) {
+  return {__builtin_convertvector(half<i32_half>(a, 0), i64_half), __builtin_convertvector(half<i32_half>(a, 1), i64_half)};
+}
 
 INLINE f32 where(i32 c, f32 a, f32 b) { return c ? a : b; }
-INLINE f64 where(i32 c, f64 a, f64 b) { return wide(c) ? a : b; }
+INLINE f64 where(i64 c, f64 a, f64 b) { return {c.low ? a.low : b.low, c.high ? a.high : b.high}; }
+INLINE f64 where(i32 c, f64 a, f64 b) { return where(wide(c), a, b); }
 INLINE i32 where(i32 c, i32 a, i32 b) { return (c & a) | (~c & b); }
 template <class V>
-INLINE V least(V a, V b) { return b < a ? b : a; }  // the first stays where it is no number
+INLINE V least(V a, V b) { return where(b < a, b, a); }  // the first stays where it is no number
 template <class V>
-INLINE V most(V a, V b) { return b > a ? b : a; }
+INLINE V most(V a, V b) { return where(b > a, b, a); }
 INLINE f32 magnitude(f32 a) { return (f32)((i32)a & 0x7fffffff); }
-INLINE f64 magnitude(f64 a) { return (f64)((i64)a & 0x7fffffffffffffff); }
-INLINE f32 root(f32 a) {
-  for (int i = 0; i < LANES; i++) a[i] = __builtin_sqrtf(a[i]);
-  return a;
-}
-INLINE f64 root(f64 a) {
-  for (int i = 0; i < LANES; i++) a[i] = __builtin_sqrt(a[i]);
-  return a;
-}
+INLINE f64 magnitude(f64 a) { return where(a < all<f64>(0.0), -a, a); }
+// A function of one number, of all; some become one instruction.
+#define EACH(name, function)                             \
+  template <class V>                                     \
+  INLINE V name(V a) {                                   \
+    typename Element<V>::type v[LANES];                  \
+    memcpy(v, &a, sizeof a);                             \
+    for (int i = 0; i < LANES; i++) v[i] = function(v[i]); \
+    memcpy(&a, v, sizeof a);                             \
+    return a;                                            \
+  }
+EACH(root, std::sqrt)
+EACH(logarithm, std::log)
+EACH(exponential, std::exp)
 
 // Sine and cosine to float32's rounding (Cephes): the angle less whole quarter turns, in three parts of pi/2.
 INLINE i32 quarters(f32 x, f32* rest) {
@@ -107,15 +158,6 @@ INLINE f32 cosine(f32 x) {
   i32 k = quarters(x, &r);
   return of_quarter(k + 1, r);
 }
-#define EACH(name, function)                                  \
-  template <class V>                                          \
-  INLINE V name(V a) {                                        \
-    for (int i = 0; i < LANES; i++) a[i] = function(a[i]);    \
-    return a;                                                 \
-  }
-EACH(logarithm, __builtin_log)
-EACH(exponential, __builtin_exp)
-
 // ---- frames among threads
 
 struct Operand {
@@ -123,33 +165,64 @@ struct Operand {
   int64_t row;     // elements from one row to the next
   int64_t size;    // elements per frame
   int64_t bytes;   // of an element
-  int64_t layout;  // 0: frames in a row; 1: a row per frame; 2: the same for all frames
+  int64_t layout;  // ROWS: frames in a row; FRAMES: a row per frame; SHARED: the same for all frames
 };
+enum { ROWS, FRAMES, SHARED };
 typedef void Block(const Operand* operands, int64_t frame);
 
-// Fewer frames than lanes: a copy in full blocks, so that these frames, too, get the bits that they get in any batch.
-static void run_rest(Block* block, const Operand* given, int inputs, int count, int64_t first, int64_t frames) {
-  std::vector<std::vector<char>> copies(count);
-  std::vector<Operand> padded(given, given + count);
-  for (int o = 0; o < count; o++) {
-    Operand& own = padded[o];
-    if (own.layout == 2) continue;
-    copies[o].assign(own.size * LANES * own.bytes, 0);
-    own.data = copies[o].data();
-    own.row = own.layout ? own.size : LANES;
+// A copy of LANES frames, or fewer and zeros, of some operands: rows of LANES.
+struct Staged {
+  std::vector<std::vector<char>> copies;
+  std::vector<Operand> operands;
+
+  Staged(const Operand* given, int count) : copies(count), operands(given, given + count) {}
+  void add(int o) {
+    copies[o].assign(operands[o].size * LANES * operands[o].bytes, 0);
+    operands[o].data = copies[o].data();
+    operands[o].row = LANES;
   }
+};
+template <class T>
+static void turn(const T* from, T* to, int64_t row, int64_t size, int64_t frames) {
+  for (int64_t i = 0; i < frames; i++)
+    for (int64_t e = 0; e < size; e++) to[e * LANES + i] = from[i * row + e];
+}
+static void turn(const Operand& from, void* to, int64_t first, int64_t frames) {
+  const char* p = (const char*)from.data + first * from.row * from.bytes;
+  if (from.bytes == 8) turn((const double*)p, (double*)to, from.row, from.size, frames);
+  if (from.bytes == 4) turn((const float*)p, (float*)to, from.row, from.size, frames);
+  if (from.bytes == 1) turn((const char*)p, (char*)to, from.row, from.size, frames);
+}
+
+// Frames begin .. end, whose number is a multiple of LANES.
+static void run_whole(Block* block, const Operand* given, int inputs, int count, int64_t begin, int64_t end) {
+  Staged staged(given, count);
+  for (int o = 0; o < inputs; o++)
+    if (given[o].layout == FRAMES) staged.add(o);
+  for (int64_t n = begin; n < end; n += LANES) {
+    for (int o = 0; o < inputs; o++)
+      if (given[o].layout == FRAMES) turn(given[o], staged.operands[o].data, n, LANES);
+    block(staged.operands.data(), n);
+  }
+}
+
+// Fewer frames than LANES: in a full block, so that these, too, get the bits that they get in any batch.
+static void run_rest(Block* block, const Operand* given, int inputs, int count, int64_t first, int64_t frames) {
+  Staged staged(given, count);
   auto move = [&](int o, bool out) {
-    const Operand &far = given[o], &near = padded[o];
-    int64_t rows = far.layout ? frames : far.size, length = (far.layout ? far.size : frames) * far.bytes;
-    for (int64_t r = 0; r < rows; r++) {
-      char* a = (char*)far.data + (far.layout ? (first + r) * far.row : r * far.row + first) * far.bytes;
-      char* b = (char*)near.data + r * near.row * near.bytes;
-      out ? memcpy(a, b, length) : memcpy(b, a, length);
+    int64_t bytes = given[o].bytes;
+    for (int64_t e = 0; e < given[o].size; e++) {
+      char* far = (char*)given[o].data + (e * given[o].row + first) * bytes;
+      char* near = (char*)staged.operands[o].data + e * LANES * bytes;
+      memcpy(out ? far : near, out ? near : far, frames * bytes);
     }
   };
-  for (int o = 0; o < inputs; o++)
-    if (given[o].layout != 2) move(o, false);
-  block(padded.data(), 0);
+  for (int o = 0; o < count; o++) {
+    if (given[o].layout != SHARED) staged.add(o);
+    if (o < inputs && given[o].layout == ROWS) move(o, false);
+    if (o < inputs && given[o].layout == FRAMES) turn(given[o], staged.operands[o].data, first, frames);
+  }
+  block(staged.operands.data(), 0);
   for (int o = inputs; o < count; o++) move(o, true);
 }
 
@@ -164,7 +237,7 @@ static void among_threads(int64_t pieces, int threads, Work work) {
 
 static void run_blocks(Block* block, const Operand* operands, int inputs, int count, int64_t frames, int threads) {
   among_threads(frames / LANES, threads, [=](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; b++) block(operands, b * LANES);
+    run_whole(block, operands, inputs, count, begin * LANES, end * LANES);
   });
   int64_t done = frames / LANES * LANES;
   if (done < frames) run_rest(block, operands, inputs, count, done, frames - done);

@@ -18,10 +18,12 @@ INLINE void put(T* p, V v) {
   memcpy(p, &v, sizeof v);
 }
 INLINE double less_product(double c, double a, double b) { return __builtin_fma(-a, b, c); }  // c - a b, rounded once
+INLINE f64_half less_product(f64_half c, f64_half a, f64_half b) {
+  for (int i = 0; i < LANES / 2; i++) c[i] = __builtin_fma(-a[i], b[i], c[i]);
+  return c;
+}
 INLINE f64 less_product(f64 c, f64 a, f64 b) {
-  f64 r;
-  for (int i = 0; i < LANES; i++) r[i] = __builtin_fma(-a[i], b[i], c[i]);
-  return r;
+  return {less_product(c.low, a.low, b.low), less_product(c.high, a.high, b.high)};
 }
 
 struct Factors {  // of L D L^T, (groups, T, W) each
