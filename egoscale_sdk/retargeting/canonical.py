@@ -12,6 +12,8 @@ from egoscale_sdk.hands.wrist import BONES
 from egoscale_sdk.specs import Side
 
 PALM = (0, 5, 9, 17)
+RIGID = (1, 5, 9, 13, 17)  # what keeps its place in the palm: the thumb's root and the knuckles
+TURNS, MOST_TURN = 2, 0.5  # Newton's steps onto the mean palm, and the tangent of half the longest
 TIPS, KNUCKLES = (4, 8, 12, 16, 20), (5, 9, 13, 17)
 MIN_LENGTH_M, MIN_SINE = 1e-6, 0.1
 BONE_RATIO = 1.5  # mean factor between a frame's bones and the clip's, beyond which they are not the same hand
@@ -63,6 +65,58 @@ def _wrist_axes(local: Tensor) -> tuple[list[tuple[Tensor, ...]], Tensor]:
     x, _ = _unit(normal)
     known = long & wide & (normal.square().sum(0) > MIN_SINE**2)
     return [tuple(axis.unbind()) for axis in (x, torch.linalg.cross(z, x, dim=0), z)], known
+
+
+# ---- one palm over many frames
+
+
+def palm(hand: CanonicalHand) -> tuple[Tensor, Tensor]:
+    """Return the points of the palm that keep their places, ``(5, 3, T)``, and how well they are seen, ``(5, T)``."""
+    points = list(RIGID)
+    return hand.points[points], torch.minimum(hand.seen[points], hand.seen[list(PALM[1:])].amin(0))
+
+
+def turned_onto(mean: Tensor, hand: CanonicalHand) -> CanonicalHand:
+    r"""Turn every frame about the wrist, so that its palm lies on the mean palm ``(5, 3, T)``.
+
+    The axes of one frame come from three points, each as noisy as any other; those of a palm that frames agree on, from
+    many. The rotation of the least :math:`\sum_k w_k |R p_k - m_k|^2`, by Newton's method from where it is.
+    """
+    points = hand.points
+    for _ in range(TURNS):
+        p, w = palm(CanonicalHand(points, hand.seen, hand.valid))
+        b = _half_turn(p, mean, w[:, None])
+        points = torch.where(hand.valid, _turned(points, b), 0.0)
+    return CanonicalHand(points, hand.seen, hand.valid)
+
+
+def _half_turn(p: Tensor, m: Tensor, w: Tensor) -> list[Tensor]:
+    """Axis times the tangent of half the angle, three ``(T,)``, of Newton's step that turns p onto m."""
+    cross = [(w * (p[:, [i]] * m[:, [j]] - p[:, [j]] * m[:, [i]])).sum(0)[0] for i, j in ((1, 2), (2, 0), (0, 1))]
+    spread = [[(w * p[:, [i]] * m[:, [j]]).sum(0)[0] for j in range(3)] for i in range(3)]
+    trace = spread[0][0] + spread[1][1] + spread[2][2] + SHORT_M**2
+    A = [[(trace if i == j else 0.0) - (spread[i][j] + spread[j][i]) / 2 for j in range(3)] for i in range(3)]
+    minors = [[_minor(A, i, j) for j in range(3)] for i in range(3)]
+    det = (A[0][0] * minors[0][0] + A[0][1] * minors[0][1] + A[0][2] * minors[0][2]).clamp(min=SHORT_M**6)
+    return [(sum(minors[i][j] * cross[j] for j in range(3)) / (2 * det)).clamp(-MOST_TURN, MOST_TURN) for i in range(3)]
+
+
+def _minor(A: list[list[Tensor]], i: int, j: int) -> Tensor:
+    """Cofactor of a symmetric 3 x 3 matrix."""
+    a, b, c, d = (i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3
+    return A[a][c] * A[b][d] - A[a][d] * A[b][c]
+
+
+def _turned(points: Tensor, b: list[Tensor]) -> Tensor:
+    """Turn points ``(n, 3, T)`` (Cayley): ``p + 2 (b x p + b x (b x p)) / (1 + b^2)``."""
+    share = 2 / (1 + b[0] * b[0] + b[1] * b[1] + b[2] * b[2])
+    once = _across(b, list(points.unbind(1)))
+    twice = _across(b, once)
+    return points + share * (torch.stack(once, 1) + torch.stack(twice, 1))
+
+
+def _across(a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 
 
 def _unit(v: Tensor) -> tuple[Tensor, Tensor]:

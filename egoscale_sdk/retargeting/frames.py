@@ -8,10 +8,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_readings, canonical_hand
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_readings, canonical_hand, turned_onto
 from egoscale_sdk.retargeting.clips import finite
 from egoscale_sdk.retargeting.engine import Engine
-from egoscale_sdk.retargeting.goals import Correspondence, Goals, Person, goals
+from egoscale_sdk.retargeting.goals import Correspondence, Goals, Person, goals, proportions
 from egoscale_sdk.retargeting.kernels.native import Framewise, Function
 from egoscale_sdk.retargeting.terms import Target, Term
 from egoscale_sdk.retargeting.trajectory import misfit
@@ -45,9 +45,14 @@ class Frames:
         lengths, weights = self._bones(keypoints, seen)
         return lengths, weights
 
+    def steadied(self, hand: CanonicalHand, palm: Tensor) -> tuple[CanonicalHand, Person]:
+        """Turn hands onto palms ``(5, 3, N)``, see `turned_onto`; and the person's proportions in every frame."""
+        points, *person = self._steadied(hand.points, hand.seen, palm)
+        return CanonicalHand(points, hand.seen, hand.valid), Person(*person)
+
     def goals(self, hand: CanonicalHand, person: Person) -> Goals:
         """See `goals.goals`; the person is given for every frame."""
-        return Goals(*self._goals(hand.points, hand.seen, person.bones_m, person.size, person.scale))
+        return Goals(*self._goals(hand.points, hand.seen, person.size, person.scale))
 
     def misfit(self, wanted: Goals, u: Tensor) -> Tensor:
         """See `trajectory.misfit`."""
@@ -72,13 +77,22 @@ class Frames:
         return self._run(bones, 0, 0)
 
     @cached_property
+    def _steadied(self) -> Function:
+        def steadied(points: Tensor, seen: Tensor, palm: Tensor) -> tuple[Tensor, ...]:
+            hand = turned_onto(palm, CanonicalHand(points, seen, seen[0] > 0))
+            person = proportions(self.own, *bone_readings(hand))
+            return hand.points, person.size, person.scale
+
+        return self._run(steadied, *[-1] * 3)
+
+    @cached_property
     def _goals(self) -> Function:
         def wanted(points: Tensor, seen: Tensor, *person: Tensor) -> tuple[Tensor, ...]:
             hand = CanonicalHand(points, seen, seen[0] > 0)
             found = goals(self.own, self.terms, self.target, hand, Person(*person))
             return *found.tensors(), found.sure
 
-        return self._run(wanted, *[-1] * 5)
+        return self._run(wanted, *[-1] * 4)
 
     @cached_property
     def _misfit(self) -> Function:

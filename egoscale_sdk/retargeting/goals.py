@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.hands.wrist import BONES
-from egoscale_sdk.retargeting.canonical import CanonicalHand
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_readings
 from egoscale_sdk.retargeting.terms import Target, Term
 from egoscale_sdk.specs import FingerSpec
 
 PINCH_WEIGHT = 10.0
 PINCH_FULL_M, PINCH_NONE_M = 0.015, 0.035
 TIP_WEIGHT_WHILE_PINCHING = 0.1
-SHORT_M = 1e-3
+SIZE_RANGE = (0.3, 3.0)  # of a person's bones, relative to an adult's
 LENGTH_RANGE = (0.6, 1.6)  # of a frame's own bones, relative to those of an adult of the person's size
-SIZE_STEP, SCALE_STEP = 0.1, 0.01  # to which sizes are rounded: the same person cut otherwise is of the same size
 TYPICAL_BONES_M = (
     *(0.040, 0.044, 0.033, 0.026),
     *(0.096, 0.040, 0.024, 0.020),
@@ -125,41 +124,41 @@ def _path(inner: tuple[int, ...], outer: tuple[int, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Person:
-    """The proportions of one person over a clip.
+    """The proportions of a person.
 
     Attributes:
-        bones_m: ``(20, *b)`` robust length of every bone.
         size: ``(*b)`` how large the hand is, relative to an adult's.
-        scale: ``(*b)`` robot's reach over the person's, mean over the fingers.
+        scale: ``(*b)`` the robot's reach over the person's, mean of all fingers but the thumb.
     """
 
-    bones_m: Tensor
     size: Tensor
     scale: Tensor
 
-    def repeated(self, frames: int) -> Person:
-        """The same for every one of T frames of W windows, frame-major: ``*b`` was ``W`` and is ``T W``."""
-        return Person(self.bones_m.repeat(1, frames), self.size.repeat(frames), self.scale.repeat(frames))
 
-
-def proportions(own: Correspondence, bones_m: Tensor) -> Person:
-    """Judge proportions from the robust lengths ``(20, *b)`` of bones, NaN where never seen."""
-    typical = bones_m.new_tensor(TYPICAL_BONES_M).reshape(-1, *[1] * (bones_m.ndim - 1))
-    size = torch.where(bones_m > SHORT_M, bones_m / typical, torch.nan).nanmedian(0).values.nan_to_num(1.0)
-    known = torch.where(bones_m > SHORT_M, bones_m, size * typical)
-    ends = {far: (near, index) for index, (near, far) in enumerate(BONES)}
+def proportions(own: Correspondence, bones_m: Tensor, seen: Tensor) -> Person:
+    """Judge proportions from the lengths of bones ``(20, *b)`` and how well they are seen, at least one of them."""
+    typical = _typical(bones_m)
+    weight = seen * typical
+    known = (bones_m / typical).clamp(*SIZE_RANGE).log()
+    size = ((weight * known).sum(0) / weight.sum(0).clamp(min=1e-9)).exp()
+    whole = _possible(bones_m, seen > 0, size)
     ratios = []
     for f in range(1 if own.thumb and own.slots.shape[2] > 1 else 0, own.slots.shape[2]):
-        at, reach = int(own.slots[0, -1, f]), torch.zeros_like(known[0])
-        while at != 0:
-            at, index = ends[at]
-            reach = reach + known[index]
-        ratios.append(own.reach_m[f].to(known) / reach)
-    return Person(
-        bones_m=known,
-        size=((size.log() / SIZE_STEP).round() * SIZE_STEP).exp(),
-        scale=(torch.stack(ratios).mean(0) / SCALE_STEP).round() * SCALE_STEP,
-    )
+        path = _path((0,), (int(own.slots[0, -1, f]),))
+        ratios.append(own.reach_m[f].to(bones_m) / whole[list(path)].sum(0))
+    return Person(size=size, scale=torch.stack(ratios).mean(0))
+
+
+def _typical(like: Tensor) -> Tensor:
+    """Bones of an adult, ``(20, 1...)`` of as many dimensions."""
+    return like.new_tensor(TYPICAL_BONES_M).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _possible(bones_m: Tensor, shown: Tensor, size: Tensor) -> Tensor:
+    """Return a frame's own bones ``(20, *b)``, no shorter and no longer than can be; typical ones where not shown."""
+    usual = _typical(bones_m) * size
+    low, high = (share * usual for share in LENGTH_RANGE)
+    return torch.where(shown, torch.minimum(torch.maximum(bones_m, low), high), usual)
 
 
 def goals(own: Correspondence, terms: tuple[Term, ...], target: Target, hand: CanonicalHand, person: Person) -> Goals:
@@ -170,8 +169,8 @@ def goals(own: Correspondence, terms: tuple[Term, ...], target: Target, hand: Ca
     if target == "shape":
         vectors, sure = _bones(own, hand, at, seen, person)
     else:
-        scale = person.scale if target == "scaled" else 1.0
-        vectors, sure = [place * scale for place in at[1:]], list(seen[1:])
+        size = person.scale if target == "scaled" else 1.0
+        vectors, sure = [place * size for place in at[1:]], list(seen[1:])
     weights = [term.weight * here * (relief if term.of_tip else 1.0) for term, here in zip(terms, sure, strict=True)]
     return Goals(
         vectors=torch.stack(vectors).transpose(1, 2).contiguous() if vectors else at.new_zeros(0, 3, *seen.shape[1:]),
@@ -194,12 +193,8 @@ def _bones(
     own: Correspondence, hand: CanonicalHand, at: Tensor, seen: Tensor, person: Person
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Bones at the robot's lengths and their sum, ``(F, 3, T)`` each, and their confidences ``(F, T)``."""
-    near, far = torch.tensor(BONES).T
-    measured = (hand.points[far] - hand.points[near]).square().sum(1).clamp(min=1e-12).sqrt()  # (20, T)
-    typical = at.new_tensor(TYPICAL_BONES_M)[:, None] * person.size
-    low, high = (share * typical for share in LENGTH_RANGE)
-    known = (hand.seen[far] > 0) & (hand.seen[near] > 0)
-    measured = torch.where(known, torch.minimum(torch.maximum(measured, low), high), person.bones_m)
+    lengths, sure = bone_readings(hand)
+    measured = _possible(lengths, sure > 0, person.size)
     measured = torch.cat([measured, torch.zeros_like(measured[:1])])
     length = sum((measured[bone] for bone in own.paths), torch.zeros_like(at[1:, :, 0])) / own.shares[..., None]
     real = (own.segments_m > 0)[..., None]  # (S, F, 1)

@@ -13,18 +13,19 @@ from torch import Tensor
 
 from egoscale_sdk.errors import SpecError, did_you_mean
 from egoscale_sdk.interfaces import Motion
-from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, tracking_failures
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, palm, tracking_failures
 from egoscale_sdk.retargeting.chains import padded_chains
 from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
 from egoscale_sdk.retargeting.engine import Engine, FingerEngine
 from egoscale_sdk.retargeting.frames import Frames
-from egoscale_sdk.retargeting.goals import Correspondence, correspondence, proportions
+from egoscale_sdk.retargeting.goals import Correspondence, Person, correspondence
+from egoscale_sdk.retargeting.nearby import REACH, running_mean
 from egoscale_sdk.retargeting.quality import thumb_first
 from egoscale_sdk.retargeting.smoothing import bridge, limit_velocity
 from egoscale_sdk.retargeting.terms import TARGETS, Target, finger_terms
 from egoscale_sdk.retargeting.trajectory import Effort, solve
-from egoscale_sdk.retargeting.windows import Window, blend, choose, gather, lots
+from egoscale_sdk.retargeting.windows import Window, blend, choose, gather, lots, narrowed
 from egoscale_sdk.specs import HandSpec
 
 SURVEY_FRAMES = 1024  # evenly spaced frames of a clip that tell a person's proportions
@@ -93,11 +94,11 @@ class KeypointRetargeter(ClipRetargeter):
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         dtype = torch.float64 if any(self._differentiable(motion) for motion in motions) else torch.float32
         out = [_Trajectory.zeros(len(motion), start.shape[-1], dtype) for motion in motions]
-        bones = torch.stack([self._survey(motion) for motion in motions], dim=-1).to(dtype)
+        lengths = torch.stack([self._survey(motion) for motion in motions], dim=-1).to(self.device, dtype)
         for windows in lots([len(motion) for motion in motions]):
             own = [window.motion for window in windows]
-            hand = self._window_hand(*gather(motions, windows), bones[:, own])
-            joints, residual = self._windows(hand, bones[:, own], start[own].to(dtype))
+            hand, person = self._window_hand(*gather(motions, windows, REACH), lengths[:, own])
+            joints, residual = self._windows(hand, person, start[own].to(dtype))
             valid = hand.valid.reshape(residual.shape).cpu()
             for number, window in enumerate(windows):
                 out[window.motion].put(window, joints[:, :, number].T, residual[:, number], valid[:, number])
@@ -114,16 +115,24 @@ class KeypointRetargeter(ClipRetargeter):
         keypoints, seen = motion.read(slice(None, None, -(-len(motion) // SURVEY_FRAMES)))
         return bone_lengths(*self._frames.bones(keypoints.cpu(), seen.cpu()))
 
-    def _window_hand(self, keypoints: Tensor, seen: Tensor, bones: Tensor) -> CanonicalHand:
-        """The person's hand in windows ``(T W)``; what is no hand of theirs is not valid."""
-        hand = self._frames.hand(keypoints.to(self.device), seen.to(self.device), bones.dtype)
-        return hand.without(tracking_failures(hand, bones.to(self.device), self.rate_hz))
+    def _window_hand(self, keypoints: Tensor, seen: Tensor, lengths_m: Tensor) -> tuple[CanonicalHand, Person]:
+        """The person's hand in windows ``(T W)`` read with a margin, and their proportions in every frame.
 
-    def _windows(self, hand: CanonicalHand, bones: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        What is no hand of theirs is not valid. Palm and proportions are those of the frames around each frame.
+        """
+        W = lengths_m.shape[1]
+        hand = self._frames.hand(keypoints.to(self.device), seen.to(self.device), lengths_m.dtype)
+        hand = hand.without(tracking_failures(hand, lengths_m, self.rate_hz))
+        hand, now = self._frames.steadied(hand, running_mean(*palm(hand), W))
+        person = (running_mean(part.log(), hand.seen.mean(0), W).exp() for part in (now.size, now.scale))
+        whole = (hand.points, hand.seen, hand.valid, *person)
+        points, sure, valid, size, scale = (narrowed(part, W, REACH) for part in whole)
+        return CanonicalHand(points, sure, valid), Person(size, scale)
+
+    def _windows(self, hand: CanonicalHand, person: Person, start: Tensor) -> tuple[Tensor, Tensor]:
         """Joints ``(J, T, W)`` and residuals ``(T, W)`` of windows side by side."""
         engine, W = self._engine, len(start)
         T = len(hand.valid) // W
-        person = proportions(self._own, bones.to(self.device)).repeated(T)
         wanted = self._frames.goals(hand, person)
         rest = start.T.to(self.device).repeat(1, T)  # (J, T W), frame-major
         u = solve(engine, wanted, W, engine.variables(rest), self.effort)

@@ -104,5 +104,6 @@ class OnlineRetargeter:
         """The person's, from the median of the first frames; known for good after `CALIBRATION_FRAMES`."""
         if self._person is None or len(self._seen) < CALIBRATION_FRAMES:
             self._seen.append(bones_m)
-            self._person = proportions(self._own, torch.stack(self._seen, -1).nanmedian(-1).values[:, None])
+            median = torch.stack(self._seen, -1).nanmedian(-1).values[:, None]
+            self._person = proportions(self._own, median.nan_to_num(), (~median.isnan()).to(median))
         return self._person

@@ -49,16 +49,26 @@ def lots(lengths: Sequence[int]) -> Iterator[list[Window]]:
         yield lot
 
 
-def gather(motions: Sequence[Motion], windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
-    """Read windows side by side and frame-major: keypoints ``(T W, 21, 3)``, confidence ``(T W, 21)``; padding is 0."""
-    shape = (windows[0].length, len(windows))
+def gather(motions: Sequence[Motion], windows: Sequence[Window], margin: int = 0) -> tuple[Tensor, Tensor]:
+    """Read windows, so many frames more on either side, side by side and frame-major.
+
+    Keypoints ``(T W, 21, 3)``, confidence ``(T W, 21)``; padding is 0.
+    """
+    shape = (windows[0].length + 2 * margin, len(windows))
     keypoints, seen = torch.zeros(0), torch.zeros(0)
     for number, window in enumerate(windows):
-        points, sure = motions[window.motion].read(slice(window.start, window.start + window.length))
+        first = max(window.start - margin, 0)
+        points, sure = motions[window.motion].read(slice(first, window.start + window.length + margin))
         if number == 0:
             keypoints, seen = points.new_zeros(*shape, 21, 3), sure.new_zeros(*shape, 21)
-        keypoints[: len(points), number], seen[: len(sure), number] = points, sure
+        own = slice(first - window.start + margin, first - window.start + margin + len(points))
+        keypoints[own, number], seen[own, number] = points, sure
     return keypoints.flatten(0, 1), seen.flatten(0, 1)
+
+
+def narrowed(values: Tensor, windows: int, margin: int) -> Tensor:
+    """Drop the margin from values ``(*v, T W)`` of W windows."""
+    return values[..., margin * windows : values.shape[-1] - margin * windows]
 
 
 def blend(out: Tensor, values: Tensor, window: Window) -> None:
