@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
+    from egoscale_sdk.engine import Engine
     from egoscale_sdk.host import PluginHost
     from egoscale_sdk.specs import EmbodimentSpec
 
 _USAGE = """\
-usage: egoscale import IMPORTER SRC DST.zarr [--embodiment ID] [FLAGS OF THE IMPORTER]
+usage: egoscale import IMPORTER SRC DST.zarr [--embodiment ID] [--engine process|ray --workers N] [FLAGS OF IMPORTER]
 
 Turn a recording into a dataset that declares whose motion it holds. Importing twice adds nothing; new episodes are
-appended; a bad episode is named and left out.
+appended; a bad episode is named and left out; an import that was stopped or killed goes on where it was.
 
 importers:
 {importers}
@@ -21,6 +22,7 @@ examples:
   egoscale import lerobot RECORDING robot.zarr
   egoscale import aria recording.vrs people.zarr --task "fold the shirt"
   egoscale import keypoints hands.npz people.zarr --layout mediapipe --side right
+  egoscale import egodex EGODEX people.zarr --engine process --workers 8
 
 egoscale import IMPORTER --help lists the flags of one importer.
 """
@@ -45,6 +47,7 @@ def import_with(host: PluginHost, argv: list[str]) -> None:
     from tyro.conf import Positional, arg
 
     from egoscale_sdk.cli.app import parse_and_call
+    from egoscale_sdk.engine import EngineName, choose_engine
 
     importer = host.importer(argv[0])
 
@@ -53,10 +56,13 @@ def import_with(host: PluginHost, argv: list[str]) -> None:
         destination: str,
         options: Any,
         embodiment: str | None = None,
+        engine: str | None = None,
+        workers: int | None = None,
         json: bool = False,
         quiet: bool = False,
     ) -> None:
-        _import(host, argv[0], source, destination, embodiment, options, as_json=json, quiet=quiet)
+        work = choose_engine(engine, workers)
+        _import(host, argv[0], source, destination, embodiment, options, work, as_json=json, quiet=quiet)
 
     title = next((entry.title for entry in host.importers() if entry.name == argv[0]), argv[0])
     command.__doc__ = f"Import {title}.\n\n{_ARGUMENTS}"
@@ -65,6 +71,8 @@ def import_with(host: PluginHost, argv: list[str]) -> None:
         "destination": Annotated[Positional[str], arg(metavar="DST.zarr")],
         "options": Annotated[importer.options, arg(name="")],
         "embodiment": str | None,
+        "engine": EngineName | None,
+        "workers": int | None,
         "json": bool,
         "quiet": Annotated[bool, arg(aliases=["-q"])],
         "return": None,
@@ -78,6 +86,9 @@ Args:
     destination: The dataset to create or to append to, e.g. people.zarr.
     options: Flags of the importer.
     embodiment: Id of the embodiment that moved; found from the recording where that is certain.
+    engine: Who reads it: local (this process, the default), process (several on this machine) or ray (a Ray cluster,
+        or Ray on this machine). The same dataset comes out.
+    workers: How many episodes are read at a time; by default one for each core.
     json: Print a summary as JSON.
     quiet: No progress, no messages.
 """
@@ -90,6 +101,7 @@ def _import(
     destination: str,
     embodiment: str | None,
     options: Any,
+    engine: Engine,
     *,
     as_json: bool,
     quiet: bool,
@@ -107,7 +119,7 @@ def _import(
     for assumption in recording.declaration.assumptions:
         say(f"note: {assumption}", quiet=quiet)
     with progress_bar(f"import {spec.id}", quiet=quiet) as progress:
-        summary = import_recording(recording, destination, progress=progress)
+        summary = import_recording(recording, destination, engine=engine, progress=progress)
     for finding in summary.findings:
         say(f"warning: {finding}", quiet=quiet)
     emit(

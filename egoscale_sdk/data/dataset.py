@@ -281,7 +281,7 @@ class Dataset:
                     known.add(episode.key)
                     writer.add(episode)
                     progress(len(writer.keys), None, episode.key)
-            return self._commit_segment(writer.finish(), writer.keys) if writer.keys else 0
+            return self.commit_segment(writer.finish(), writer.keys) if writer.keys else 0
 
     def add_action_set(self, spec: ActionSetSpec, arrays: Mapping[str, Arrays] | Iterable[tuple[str, Arrays]]) -> None:
         """Add a derived action set, or what an existing one lacks, in one commit; no base segment is touched.
@@ -388,8 +388,18 @@ class Dataset:
     def _open_derived(self, entry: Entry) -> StoredObject:
         return _kept(self._derived, entry.path, lambda: StoredObject(self.store, self._log.addition(entry)))
 
-    def _commit_segment(self, addition: Addition, keys: tuple[str, ...]) -> int:
-        """Publish a segment; episodes that another writer brought meanwhile are hidden in ours."""
+    def commit_segment(self, addition: Addition, keys: tuple[str, ...]) -> int:
+        """Publish a finished segment of `SegmentWriter`, whichever process wrote it, in one commit.
+
+        Episodes that another writer brought meanwhile are hidden in ours; if it brought all of them, ours is removed.
+
+        Args:
+            addition: What `SegmentWriter.finish` returned.
+            keys: Of its episodes, in order.
+
+        Returns:
+            How many episodes were added.
+        """
         hidden: tuple[int, ...] = ()
 
         def change() -> Change | None:

@@ -45,7 +45,7 @@ class ProcessWorker(Worker):
 
     def send(self, task: Any) -> None:
         """See `Worker.send`."""
-        self._send(_packed(task, f"task {task}"))
+        self._send(_packed(task, "a task"))
 
     def receive(self) -> Outcome | None:
         """See `Worker.receive`."""

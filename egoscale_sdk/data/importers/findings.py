@@ -40,6 +40,14 @@ class Findings:
             if known.sum() > 1:
                 self._look_at(group, episode.action[known, columns], episode.state[known, columns])
 
+    def merge(self, other: Findings) -> None:
+        """Add what another has found in further episodes."""
+        self._episodes += other._episodes
+        self._blank += other._blank
+        self._shadows.update(other._shadows)
+        for group, shares in other._held.items():
+            self._held.setdefault(group, []).extend(shares)
+
     def texts(self) -> list[str]:
         """Return what was found, a sentence each."""
         blank = [f"no hand is known in any row of {self._blank} of {self._episodes} episodes"] if self._blank else []
