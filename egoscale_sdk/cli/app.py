@@ -70,6 +70,7 @@ COMMANDS: dict[str, Command] = {
     "dataset merge": Command("care", "merge", "copy several datasets of one embodiment into one"),
     "dataset compact": Command("care", "compact", "join small segments into ones of an hour"),
     "dataset gc": Command("care", "gc", "remove what killed writers left behind"),
+    "doctor": Command("doctor", "doctor", "examine a dataset, and whether it suits a checkpoint"),
     "train": Command("train", "train", "train one policy on one or more datasets"),
     "run": Command("run", "run", "drive a robot, a simulation or a replay with a checkpoint"),
     "demo": Command("demo", "demo", "the whole path, from a recording to a moving hand, on this machine"),

@@ -57,7 +57,7 @@ def validate(
 
     opened = Dataset.open(dataset)
     with progress_bar("validate", quiet=quiet) as progress:
-        findings = [*validate_dataset(opened, progress), *_against_plugin(opened)]
+        findings = [*validate_dataset(opened, progress), *against_plugin(opened)]
     errors = sum(finding.severity == "error" for finding in findings)
     warnings = len(findings) - errors
     verdict = f"{dataset} (version {opened.version}): {errors} errors, {warnings} warnings"
@@ -76,7 +76,7 @@ def validate(
         raise SystemExit(1)
 
 
-def _against_plugin(dataset: Dataset) -> list[Finding]:
+def against_plugin(dataset: Dataset) -> list[Finding]:
     """Hold the declaration against the installed plugin of its embodiment."""
     from egoscale_sdk.data.validation import Finding
     from egoscale_sdk.errors import DeclarationError, PluginError, UnknownIdError

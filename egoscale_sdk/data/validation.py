@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.maintenance.leftovers import leftovers
 from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
 from egoscale_sdk.errors import DataError, EgoscaleError
 from egoscale_sdk.geometry import pose_from_vec9
@@ -18,6 +19,7 @@ from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs import EmbodimentSpec, RowLayout, Side
 
 Array = NDArray[Any]
+Severity = Literal["error", "warning"]
 
 ROTATION_TOLERANCE = 1e-3
 LIMIT_MARGIN = 0.05
@@ -30,14 +32,19 @@ SAME_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong; an ``error`` keeps a dataset from being trained on, a ``warning`` does not."""
+    """One thing that is wrong; an ``error`` keeps a dataset from being trained on, a ``warning`` does not.
+
+    ``hint`` says how to mend it. ``keys`` are some episodes that show it, ``group`` the columns or the camera.
+    """
 
     code: str
-    severity: Literal["error", "warning"]
+    severity: Severity
     where: str
     message: str
     count: int = 1
     hint: str = ""
+    keys: tuple[str, ...] = ()
+    group: str = ""
 
     def __str__(self) -> str:
         times = f" ({self.count} times)" if self.count > 1 else ""
@@ -48,27 +55,45 @@ class Finding:
         return asdict(self)
 
 
-def validate_dataset(dataset: Dataset, progress: Progress = silent) -> list[Finding]:
+def validate_dataset(dataset: Dataset, progress: Progress = silent, *, contents: bool = True) -> list[Finding]:
     """Check every committed file and every row; reads the whole dataset.
+
+    Args:
+        dataset: What to check.
+        progress: Told after every object and every episode.
+        contents: Compare the checksums of all files.
 
     Returns:
         What was found, empty if all is well. A damaged object is reported and its rows are not looked at.
     """
     findings: list[Finding] = []
-    paths = dataset.paths
+    paths, episodes = dataset.paths, len(dataset.episodes)
+    total = len(paths) + episodes
     whole = set()
     for number, path in enumerate(paths):
-        found = list(_check_object(dataset, path))
+        found = list(_check_object(dataset, path, contents))
         findings += found
         if not found:
             whole.add(path)
-        progress(number + 1, len(paths), path)
+        progress(number + 1, total, path)
+    findings += _left_over(dataset)
     if whole == set(paths):
         for episode in dataset.episodes:
             findings += _check_episode(dataset, episode.index)
+            progress(len(paths) + episode.index + 1, total, episode.key)
         copied = action_equals_state(dataset)
         findings += [copied] if copied else []
     return findings
+
+
+def _left_over(dataset: Dataset) -> Iterator[Finding]:
+    """Report what no version holds."""
+    found = leftovers(dataset)
+    if found:
+        size = sum(item.bytes for item in found) / 1e6
+        message = f"{len(found)} unfinished or orphaned folders of {size:.1f} MB: writers were stopped, or work now"
+        hint = f"remove them with: egoscale dataset gc {dataset.path}"
+        yield Finding("leftovers", "warning", found[0].path, message, len(found), hint)
 
 
 def action_equals_state(dataset: Dataset) -> Finding | None:
@@ -110,13 +135,14 @@ def _equal_rows(rows: EpisodeRows, layout: RowLayout) -> Iterator[tuple[int, int
         )
 
 
-def _check_object(dataset: Dataset, path: str) -> Iterator[Finding]:
+def _check_object(dataset: Dataset, path: str, contents: bool) -> Iterator[Finding]:
     try:
         stored = dataset.object(path)
-        stored.check_contents()
+        if contents:
+            stored.check_contents()
         yield from _check_shapes(dataset, stored)
     except EgoscaleError as error:
-        yield Finding("damaged", "error", error.where or path, error.what, hint=error.hint)
+        yield Finding("damaged", "error", error.where or path, error.what, hint=error.hint, group=path)
 
 
 def _check_shapes(dataset: Dataset, stored: StoredObject) -> Iterator[Finding]:
@@ -132,7 +158,7 @@ def _check_shapes(dataset: Dataset, stored: StoredObject) -> Iterator[Finding]:
             shape = stored.array(array).shape
             if shape != (rows, width):
                 message = f"has shape {shape}, declared is {(rows, width)}"
-                yield Finding("shape", "error", f"{stored.path}/{array}", message)
+                yield Finding("shape", "error", f"{stored.path}/{array}", message, group=stored.path)
 
 
 def _check_episode(dataset: Dataset, index: int) -> Iterator[Finding]:

@@ -62,6 +62,21 @@ def curves_figure(curves: dict[str, tuple[Floats, Floats]], ylabel: str) -> str:
     return data_uri(figure)
 
 
+def motion_figure(time_s: Floats, action: Floats, state: Floats | None, names: Sequence[str], unit: str) -> str:
+    """Draw columns ``(T, C)`` of an action over seconds, beside the state if there is one; returns a PNG data URI."""
+    plt = pyplot()
+    figure, axes = plt.subplots(figsize=(7.5, 3.2))
+    for column, (name, colour) in enumerate(zip(names, (*FINGER_COLOURS, INK) * 4, strict=False)):
+        axes.plot(time_s, action[:, column], label=name, color=colour, linewidth=1.4)
+        if state is not None:
+            axes.plot(time_s, state[:, column], color=colour, linewidth=1, linestyle=":")
+    axes.set(xlabel="seconds" if state is None else "seconds; dotted: state", ylabel=unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return data_uri(figure)
+
+
 def film_strip(frames: Sequence[Floats], height_px: int = 120) -> str:
     """Lay RGB frames ``(h, w, 3)`` uint8 side by side, enlarged to a height; returns a PNG data URI."""
     plt = pyplot()
