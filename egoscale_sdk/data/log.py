@@ -35,8 +35,8 @@ SNAPSHOT_EVERY = 100
 FOLDER = "commits"
 NEWEST_SNAPSHOT = f"{FOLDER}/newest-snapshot"
 """Holds the number of a snapshot, for stores that cannot be listed; it may lag behind."""
-PROBE = 32
-"""Commits that are asked for at once where they cannot be listed."""
+PROBE = 8
+"""Commits that are asked for at once, at first, where they cannot be listed."""
 RESTORE = "restore it from a copy"
 KEPT_RECORDS = 16
 
@@ -166,16 +166,17 @@ class CommitLog:
             seq = version // SNAPSHOT_EVERY * SNAPSHOT_EVERY
             known = seq and self.store.read(_snapshot_name(seq), MAX_RECORD_BYTES) is not None
             return newest_snapshot, [seq] if known else []
-        newest = (newest_snapshot or 0) - 1
+        newest, width = (newest_snapshot or 0) - 1, PROBE
         while True:
-            numbers = range(newest + 1, newest + 1 + PROBE)
+            numbers = range(newest + 1, newest + 1 + width)
             there = [body is not None for body in self._fetch([], numbers)]
-            count = there.index(False) if False in there else PROBE
+            count = there.index(False) if False in there else width
             if True in there[count:]:
                 self._refuse_hole(numbers[count], numbers[max(n for n, found in enumerate(there) if found)])
             newest += count
-            if count < PROBE:
+            if count < width:
                 break
+            width *= 2
         if newest < 0:
             raise self._no_log()
         return newest, snapshots

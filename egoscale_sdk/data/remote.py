@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from egoscale_sdk.data.store import Store, check_length, files_of, scheme_of
+from egoscale_sdk.data.store import Store, StoreError, check_length, files_of, scheme_of
 from egoscale_sdk.errors import DataError, require_extra
 
 DEADLINE_S = "EGOSCALE_REQUEST_DEADLINE_S"
@@ -167,6 +167,8 @@ class RemoteStore(Store):
     def _put(self, name: str, data: bytes | Path, **options: Any) -> None:
         import obstore
 
+        if self.scheme in ("http", "https"):
+            raise StoreError("a web server is only read from", where=self.where, hint="write to a disk or to s3://")
         obstore.put(self._open(), name, data, **options)
 
     def _open(self) -> Any:
@@ -174,7 +176,7 @@ class RemoteStore(Store):
         here = os.getpid()
         if _started and _started[0] != here:
             what = "this process was forked from one that used an object store already, whose threads it lacks"
-            raise DataError(what, where=self.where, hint="start workers with the method 'spawn', or use threads")
+            raise StoreError(what, where=self.where, hint="start workers with the method 'spawn', or use threads")
         self.requests += 1
         if self._owner != here:
             self._client, self._owner = self._connect(), here
@@ -210,8 +212,8 @@ class RemoteStore(Store):
         if isinstance(error, FileNotFoundError):
             return DataError("is missing", where=where)
         if isinstance(error, PermissionError) or type(error).__name__ in _DENIED:
-            return DataError("access is denied", where=where, hint=self._access_hint())
-        return DataError(f"cannot be reached: {_summary(error)}", where=where, hint=self._access_hint())
+            return StoreError("access is denied", where=where, hint=self._access_hint())
+        return StoreError(f"cannot be reached: {_summary(error)}", where=where, hint=self._access_hint())
 
     def _access_hint(self) -> str:
         variables = _VARIABLES.get(self.scheme)

@@ -21,6 +21,10 @@ STAGING = "cache/staging"
 EMPTY_GROUP = b'{"attributes":{},"node_type":"group","zarr_format":3}'
 
 
+class StoreError(DataError):
+    """An object store did not answer, or refused; the data may be perfectly well."""
+
+
 class Store(ABC):
     """The files of one dataset.
 
