@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.geometry import Floats, apply_relative, pose_from_vec9, relative_vec9, vec9_from_pose
 from egoscale_sdk.interfaces.action_space import ActionSpace, Chunk
-from egoscale_sdk.specs import RowLayout
+from egoscale_sdk.specs import WRIST_DIM, RowLayout
 
 
 class WristHandSpace(ActionSpace):
@@ -44,11 +44,16 @@ class WristHandSpace(ActionSpace):
         known = np.asarray(state_valid, bool).copy()
         known[..., len(self._wrists) :] = True  # a hand needs no reference
         mask = self.column_mask(np.asarray(valid, bool) & known[..., None, :])
-        values = np.where(mask, trajectory, 0).astype(np.float64)
-        reference = np.where(self.column_mask(known), state, 0).astype(np.float64)
-        for block in self._wrists:
-            values[..., block] = relative_vec9(reference[..., block], values[..., block])
-        return Chunk(np.where(mask, values, 0).astype(trajectory.dtype), mask)
+        values = np.where(mask, trajectory, trajectory.dtype.type(0))
+        wrists = slice(0, WRIST_DIM * len(self._wrists))  # they come first
+        rows = values[..., wrists].astype(np.float64)
+        reference = np.where(mask.any(-2), state, 0)[..., wrists].astype(np.float64)
+        by_wrist = (*mask.shape[:-1], len(self._wrists), WRIST_DIM)  # (*b, H, W, 9)
+        relative = relative_vec9(
+            reference.reshape(*by_wrist[:-3], *by_wrist[-2:]), rows.reshape(by_wrist).swapaxes(-3, -2)
+        )
+        values[..., wrists] = np.where(mask[..., wrists], relative.swapaxes(-3, -2).reshape(rows.shape), 0)
+        return Chunk(values, mask)
 
     def decode(self, chunk: Floats, state: Floats) -> Floats:
         """Make absolute rows ``(*b, H, D)`` of a chunk and the measured row ``(*b, D)``.
