@@ -14,6 +14,7 @@ from egoscale_sdk.retargeting.banded import Twin
 from egoscale_sdk.retargeting.kernels import build
 from egoscale_sdk.retargeting.kernels.native import Framewise, Kernel
 from egoscale_sdk.retargeting.kernels.trace import Input, TraceError, trace
+from egoscale_sdk.retargeting.smoothing import finish
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 
@@ -171,3 +172,30 @@ def test_the_compiled_smoother_is_its_reference(windows):
     for k in range(3):
         u = torch.randn(3, 2, 30 * windows, generator=generator)
         torch.testing.assert_close(ours(u, k == 2), reference(u, k == 2), rtol=0, atol=1e-6)
+
+
+@needs_compiler
+def test_compiled_finishing_bridges_and_limits_as_its_reference_does():
+    rng = np.random.default_rng(0)
+    lengths = [40, 1, 25, 60]
+    joints = torch.from_numpy(rng.normal(size=(sum(lengths), 3)).cumsum(0)).float()
+    known = torch.from_numpy(rng.random(sum(lengths)) < 0.7)
+    known[41:66] = False
+    limits = torch.tensor([-3.0, -2.0, -1.0]).double(), torch.tensor([3.0, 2.0, 4.0]).double()
+    step = torch.tensor([0.3, 2.0, torch.inf]).double()
+    ours, wanted = (finish(joints.clone(), known, lengths, step, limits, native) for native in (True, False))
+    torch.testing.assert_close(ours, wanted, rtol=0, atol=1e-6)
+    for part in ours.split(lengths):
+        assert bool((part.double().diff(dim=0).abs() <= step).all())
+
+
+@needs_compiler
+def test_compiled_medians_are_those_of_their_reference():
+    robot = hand("unitree/g1_dex3")
+    clips = [torch.from_numpy(human_hand.clip(n, n)) for n in (1, 2, 37, 64)]
+    generator = torch.Generator().manual_seed(0)
+    seen = [(torch.rand(len(clip), 21, generator=generator) - 0.2).clamp(min=0) for clip in clips]
+    seen[0][:], seen[1][:] = 1, 0
+    ours, wanted = (KeypointRetargeter(robot, backend=b)._frames.bones(clips, seen) for b in ("simd", "eager"))
+    assert ours.isnan().all(0).tolist() == [False, True, False, False]
+    torch.testing.assert_close(ours, wanted, rtol=1e-12, atol=0, equal_nan=True)

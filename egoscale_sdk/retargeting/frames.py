@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_readings, canonical_hand, turned_onto
+from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, bone_readings, canonical_hand, turned_onto
 from egoscale_sdk.retargeting.clips import finite
 from egoscale_sdk.retargeting.engine import Engine
 from egoscale_sdk.retargeting.goals import Correspondence, Goals, Person, goals, proportions
+from egoscale_sdk.retargeting.kernels import sweeps
 from egoscale_sdk.retargeting.kernels.native import Framewise, Function
 from egoscale_sdk.retargeting.terms import Target, Term
 from egoscale_sdk.retargeting.trajectory import misfit
@@ -40,10 +42,16 @@ class Frames:
         """Bring raw keypoints ``(N, 21, 3)`` and confidence ``(N, 21)`` to the wrist frame; see `canonical_hand`."""
         return CanonicalHand(*self._hand[dtype](keypoints, seen))
 
-    def bones(self, keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Lengths of all bones ``(20, N)``, float64, of raw keypoints, and how well they are seen."""
-        lengths, weights = self._bones(keypoints, seen)
-        return lengths, weights
+    def bones(self, keypoints: Sequence[Tensor], seen: Sequence[Tensor]) -> Tensor:
+        """Lengths of the bones ``(20, M)``, float64, of motions from raw keypoints ``(n, 21, 3)`` of some frames."""
+        counts = [len(part) for part in keypoints]
+        lengths, weights = self._bones(torch.cat(list(keypoints)), torch.cat(list(seen)))
+        if self.engine.native and sweeps.available():
+            found, ends = torch.empty(len(lengths), len(counts), dtype=torch.float64), torch.tensor(counts).cumsum(0)
+            sweeps.call("medians", lengths, weights, ends, found, *found.shape, lengths.shape[1])
+            return found
+        parts = zip(torch.split(lengths, counts, dim=1), torch.split(weights, counts, dim=1), strict=True)
+        return torch.stack([bone_lengths(*part) for part in parts], dim=-1)
 
     def steadied(self, hand: CanonicalHand, palm: Tensor) -> tuple[CanonicalHand, Person]:
         """Turn hands onto palms ``(5, 3, N)``, see `turned_onto`; and the person's proportions in every frame."""
@@ -72,7 +80,8 @@ class Frames:
     @cached_property
     def _bones(self) -> Function:
         def bones(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-            return bone_readings(canonical_hand(*finite(keypoints, seen), self.side, torch.float64))
+            lengths, weights = bone_readings(canonical_hand(*finite(keypoints, seen), self.side, torch.float64))
+            return lengths, weights.float()  # as they were given
 
         return self._run(bones, 0, 0)
 

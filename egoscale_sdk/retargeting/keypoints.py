@@ -13,7 +13,7 @@ from torch import Tensor
 
 from egoscale_sdk.errors import SpecError, did_you_mean
 from egoscale_sdk.interfaces import Motion
-from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_lengths, palm, tracking_failures
+from egoscale_sdk.retargeting.canonical import CanonicalHand, palm, tracking_failures
 from egoscale_sdk.retargeting.chains import padded_chains
 from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
@@ -22,14 +22,13 @@ from egoscale_sdk.retargeting.frames import Frames
 from egoscale_sdk.retargeting.goals import Correspondence, Person, correspondence
 from egoscale_sdk.retargeting.nearby import REACH, running_mean
 from egoscale_sdk.retargeting.quality import thumb_first
-from egoscale_sdk.retargeting.smoothing import bridge, limit_velocity
+from egoscale_sdk.retargeting.smoothing import finish
 from egoscale_sdk.retargeting.terms import TARGETS, Target, finger_terms
 from egoscale_sdk.retargeting.trajectory import Effort, solve
 from egoscale_sdk.retargeting.windows import Window, blend, choose, gather, lots, narrowed
 from egoscale_sdk.specs import HandSpec
 
 SURVEY_FRAMES = 1024  # evenly spaced frames of a clip that tell a person's proportions
-FINISHED_NUMBERS = 1 << 22  # of a long motion's joints that are finished together
 Backend = Literal["eager", "compiled", "simd"]
 BACKENDS: tuple[Backend, ...] = ("eager", "compiled", "simd")
 
@@ -93,16 +92,20 @@ class KeypointRetargeter(ClipRetargeter):
 
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         dtype = torch.float64 if any(self._differentiable(motion) for motion in motions) else torch.float32
-        out = [_Trajectory.zeros(len(motion), start.shape[-1], dtype) for motion in motions]
-        lengths = torch.stack([self._survey(motion) for motion in motions], dim=-1).to(self.device, dtype)
-        for windows in lots([len(motion) for motion in motions]):
+        lengths = [len(motion) for motion in motions]
+        whole = _Trajectory.zeros(sum(lengths), start.shape[-1], dtype)
+        out = whole.split(lengths)
+        bones = self._survey(motions).to(self.device, dtype)
+        for windows in lots(lengths):
             own = [window.motion for window in windows]
-            hand, person = self._window_hand(*gather(motions, windows, REACH), lengths[:, own])
+            hand, person = self._window_hand(*gather(motions, windows, REACH), bones[:, own])
             joints, residual = self._windows(hand, person, start[own].to(dtype))
             valid = hand.valid.reshape(residual.shape).cpu()
             for number, window in enumerate(windows):
                 out[window.motion].put(window, joints[:, :, number].T, residual[:, number], valid[:, number])
-        return [self._finish(trajectory) for trajectory in out]
+        whole.joints = finish(whole.joints, whole.valid, lengths, self._steps, self._limits, self._engine.native)
+        whole.residual = torch.where(whole.valid, whole.residual, 0.0)
+        return [(found.joints, found.residual, found.valid) for found in whole.split(lengths)]
 
     def _differentiable(self, motion: Motion) -> bool:
         asked = motion.read(slice(1))[0].requires_grad
@@ -110,10 +113,10 @@ class KeypointRetargeter(ClipRetargeter):
             raise ValueError("only the eager back end is differentiable; keypoints require a gradient")
         return asked
 
-    def _survey(self, motion: Motion) -> Tensor:
-        """Bone lengths of a motion ``(20,)`` from some of its frames."""
-        keypoints, seen = motion.read(slice(None, None, -(-len(motion) // SURVEY_FRAMES)))
-        return bone_lengths(*self._frames.bones(keypoints.cpu(), seen.cpu()))
+    def _survey(self, motions: Sequence[Motion]) -> Tensor:
+        """Bone lengths of motions ``(20, M)`` from some of their frames."""
+        read = [motion.read(slice(None, None, -(-len(motion) // SURVEY_FRAMES))) for motion in motions]
+        return self._frames.bones(*([part.cpu() for part in parts] for parts in zip(*read, strict=True)))
 
     def _window_hand(self, keypoints: Tensor, seen: Tensor, lengths_m: Tensor) -> tuple[CanonicalHand, Person]:
         """The person's hand in windows ``(T W)`` read with a margin, and their proportions in every frame.
@@ -139,18 +142,6 @@ class KeypointRetargeter(ClipRetargeter):
         joints = engine.joints(u, rest)
         return joints.reshape(-1, T, W).cpu(), self._frames.misfit(wanted, u).reshape(T, W).cpu()
 
-    def _finish(self, found: _Trajectory) -> tuple[Tensor, Tensor, Tensor]:
-        """Bridge frames without a hand, keep limits of velocity and position exactly; joints in float32."""
-        lower, upper = float32_limits(self.hand)
-        frames, count = found.joints.shape
-        some = max(1, FINISHED_NUMBERS // frames)  # joints do not depend on each other: a few at a time
-        parts = []
-        for first in range(0, count, some):
-            own = slice(first, first + some)
-            moved = limit_velocity(bridge(found.joints[:, own], found.valid), self._steps[own])
-            parts.append(moved.clamp(lower[own], upper[own]).to(torch.float32))
-        return torch.cat(parts, dim=1), torch.where(found.valid, found.residual, 0.0), found.valid
-
     @cached_property
     def _engine(self) -> Engine:
         chains = padded_chains(self.hand)
@@ -175,6 +166,10 @@ class KeypointRetargeter(ClipRetargeter):
         speeds = [joint.velocity for joint in self.hand.actuated]
         return torch.tensor([inf if speed is None else speed / self.rate_hz for speed in speeds], dtype=torch.float64)
 
+    @cached_property
+    def _limits(self) -> tuple[Tensor, Tensor]:
+        return float32_limits(self.hand)
+
     def __getstate__(self) -> dict[str, object]:
         """What another process needs; the rest is made again."""
         made = {name for name, value in vars(type(self)).items() if isinstance(value, cached_property)}
@@ -183,7 +178,7 @@ class KeypointRetargeter(ClipRetargeter):
 
 @dataclass
 class _Trajectory:
-    """A motion's joints, residual and validity while its windows come in."""
+    """Joints, residual and validity of motions, one after the other, while their windows come in."""
 
     joints: Tensor
     residual: Tensor
@@ -193,6 +188,10 @@ class _Trajectory:
     def zeros(cls, frames: int, joints: int, dtype: torch.dtype) -> Self:
         floats = torch.zeros(frames, joints, dtype=dtype), torch.zeros(frames, dtype=dtype)
         return cls(*floats, torch.zeros(frames, dtype=torch.bool))
+
+    def split(self, lengths: Sequence[int]) -> list[Self]:
+        parts = (torch.split(part, list(lengths)) for part in (self.joints, self.residual, self.valid))
+        return [type(self)(*part) for part in zip(*parts, strict=True)]
 
     def put(self, window: Window, joints: Tensor, residual: Tensor, valid: Tensor) -> None:
         blend(self.joints, joints, window)

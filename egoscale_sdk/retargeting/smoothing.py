@@ -2,10 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from egoscale_sdk.retargeting.kernels import sweeps
+
 ROUNDING = 1e-6  # of two joints in float32
+NUMBERS = 1 << 22  # of a long motion's joints that are finished together
+
+
+def finish(
+    joints: Tensor, known: Tensor, lengths: Sequence[int], step: Tensor, limits: tuple[Tensor, Tensor], native: bool
+) -> Tensor:
+    """Bridge the frames of motions that are not known, keep limits of velocity and position exactly.
+
+    Args:
+        joints: ``(T, J)`` of motions one after the other; it may be used up.
+        known: ``(T,)`` bool.
+        lengths: Of the motions.
+        step: ``(J,)`` float64, how far joints may move from frame to frame.
+        limits: Lowest and highest joints ``(J,)``, exact in float32.
+        native: Compiled, where that is possible.
+
+    Returns:
+        ``(T, J)`` float32.
+    """
+    if native and joints.dtype == torch.float32 and sweeps.available():
+        ends = torch.tensor(lengths).cumsum(0)
+        bounds = [limit.float() for limit in limits]
+        sweeps.call("finish", joints, known, ends, step - ROUNDING, *bounds, len(lengths), len(step))
+        return joints
+    parts = zip(torch.split(joints, list(lengths)), torch.split(known, list(lengths)), strict=True)
+    return torch.cat([_finished(own, here, step, limits) for own, here in parts])
+
+
+def _finished(q: Tensor, known: Tensor, step: Tensor, limits: tuple[Tensor, Tensor]) -> Tensor:
+    some = max(1, NUMBERS // max(1, len(q)))  # joints do not depend on each other: a few at a time
+    parts = []
+    for first in range(0, q.shape[1], some):
+        own = slice(first, first + some)
+        moved = limit_velocity(bridge(q[:, own], known), step[own])
+        parts.append(moved.clamp(*(limit[own] for limit in limits)).to(torch.float32))
+    return torch.cat(parts, dim=1)
 
 
 def bridge(q: Tensor, known: Tensor) -> Tensor:

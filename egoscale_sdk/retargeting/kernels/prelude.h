@@ -1,9 +1,11 @@
 // What programs of one frame are written with: a variable holds that number of LANES frames, side by side.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #if defined(__AVX512F__)

@@ -119,3 +119,82 @@ extern "C" void whittaker_round(const float* u, float* dual, float* out, const f
           : smooth<double>(u + u0, dual + u0, out + u0, weight + own, f, (double*)kept.data(), T, W, first, last);
   });
 }
+
+// Medians (rows, motions), weighted, of `values` (rows, frames); the frames of motion m end before ends[m]. NaN where
+// nothing weighs anything. The sums are exact, as weights are float32 and few: their order changes nothing.
+extern "C" void medians(const double* values, const float* weights, const int64_t* ends, double* out, int64_t rows,
+                        int64_t motions, int64_t frames, int64_t threads) {
+  among_threads(rows * motions, threads, [=](int64_t begin, int64_t end) {
+    std::vector<std::pair<double, double>> all;
+    for (int64_t i = begin; i < end; i++) {
+      int64_t m = i % motions, row = i / motions * frames;
+      double total = 0;
+      all.clear();
+      for (int64_t t = m ? ends[m - 1] : 0; t < ends[m]; t++) {
+        all.push_back({values[row + t], weights[row + t]});
+        total += weights[row + t];
+      }
+      auto low = all.begin(), high = all.end();
+      double before = 0;
+      while (high - low > 1) {  // the first value up to which half of the weight lies is among low .. high
+        auto middle = low + (high - low) / 2;
+        std::nth_element(low, middle, high);
+        double here = before;
+        for (auto a = low; a < middle; a++) here += a->second;
+        if (here >= 0.5 * total) {
+          high = middle;
+        } else {
+          before = here, low = middle;
+        }
+      }
+      out[i] = total > 0 ? low->first : NAN;
+    }
+  });
+}
+
+// See smoothing.py.
+static void bridge(float* q, const uint8_t* known, int64_t T, int64_t J) {
+  int64_t last = -1;
+  for (int64_t t = 0; t <= T; t++) {
+    if (t < T && !known[t]) continue;
+    for (int64_t s = last + 1; s < t && (last >= 0 || t < T); s++) {
+      const float *from = q + (last < 0 ? t : last) * J, *to = q + (t < T ? t : last) * J;
+      float share = (float)(s - last) / (float)(t - last);
+      for (int64_t j = 0; j < J; j++) q[s * J + j] = (1.f - share) * from[j] + share * to[j];
+    }
+    last = t;
+  }
+}
+
+static void limit(float* q, int64_t T, int64_t J, double step, std::vector<double>& low, std::vector<double>& high) {
+  bool fast = false;
+  for (int64_t t = 1; t < T; t++) fast |= std::fabs(q[t * J] - q[(t - 1) * J]) > step;
+  if (!fast) return;
+  low.resize(T), high.resize(T);
+  for (int64_t t = 0; t < T; t++) {
+    double now = q[t * J];
+    low[t] = t ? std::min(now, low[t - 1] + step) : now;
+    high[t] = t ? std::max(now, high[t - 1] - step) : now;
+  }
+  double below = INFINITY, above = -INFINITY;
+  for (int64_t t = T - 1; t >= 0; t--) {
+    below = std::min((double)q[t * J], below + step), above = std::max((double)q[t * J], above - step);
+    q[t * J] = (float)((std::min(low[t], below) + std::max(high[t], above)) / 2);
+  }
+}
+
+// Joints (frames, J) of motions: frames that are not known bridged, velocities and positions within their limits.
+extern "C" void finish(float* joints, const uint8_t* known, const int64_t* ends, const double* steps, const float* lower,
+                       const float* upper, int64_t motions, int64_t J, int64_t threads) {
+  among_threads(motions, threads, [=](int64_t begin, int64_t end) {
+    std::vector<double> low, high;
+    for (int64_t m = begin; m < end; m++) {
+      int64_t first = m ? ends[m - 1] : 0, T = ends[m] - first;
+      float* q = joints + first * J;
+      bridge(q, known + first, T, J);
+      for (int64_t j = 0; j < J; j++) limit(q + j, T, J, steps[j], low, high);
+      for (int64_t t = 0; t < T; t++)
+        for (int64_t j = 0; j < J; j++) q[t * J + j] = std::min(std::max(q[t * J + j], lower[j]), upper[j]);
+    }
+  });
+}
