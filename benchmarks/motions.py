@@ -77,7 +77,10 @@ def synth(frames: int, data: Path) -> Motion:
 
 
 def noisy(frames: int, data: Path) -> Motion:
-    """White noise and a slow drift on every coordinate of every keypoint but the wrist, in the exact wrist axes."""
+    """White noise and a slow drift on every coordinate of every keypoint but the wrist.
+
+    As with a recording, the wrist axes are those of the points that are seen; the exact ones nobody knows.
+    """
     exact, rng = synth(frames, data).keypoints, np.random.default_rng(1)
     keep = np.exp(-1 / DRIFT_FRAMES)
     drift, steps = np.zeros_like(exact), rng.normal(scale=DRIFT_M * np.sqrt(1 - keep**2), size=exact.shape)
@@ -86,7 +89,7 @@ def noisy(frames: int, data: Path) -> Motion:
         drift[t] = keep * drift[t - 1] + steps[t]
     seen = exact + drift + rng.normal(scale=WHITE_M, size=exact.shape)
     seen[:, 0] = exact[:, 0]
-    return Motion("noisy", seen, exact, FPS)
+    return Motion("noisy", _in_wrist(seen), exact, FPS)
 
 
 def webcam(frames: int, data: Path) -> Motion:

@@ -18,7 +18,7 @@ from egoscale_sdk.retargeting.canonical import CanonicalHand, bone_readings
 from egoscale_sdk.retargeting.terms import Target, Term
 from egoscale_sdk.specs import FingerSpec
 
-PINCH_WEIGHT = 10.0
+PINCH_WEIGHT = 20.0
 PINCH_FULL_M, PINCH_NONE_M = 0.015, 0.035
 TIP_WEIGHT_WHILE_PINCHING = 0.1
 SIZE_RANGE = (0.3, 3.0)  # of a person's bones, relative to an adult's
