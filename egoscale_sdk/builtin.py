@@ -14,7 +14,7 @@ def egoscale_importers() -> list[ImporterEntry]:
     package = "egoscale_sdk.data.importers"
     return [
         ImporterEntry(
-            name="lerobot", title="LeRobot datasets, v2.0 and v2.1", factory=f"{package}.lerobot:LeRobotImporter"
+            name="lerobot", title="LeRobot datasets, v2.0, v2.1 and v3.0", factory=f"{package}.lerobot:LeRobotImporter"
         ),
         ImporterEntry(
             name="aria",
@@ -28,6 +28,11 @@ def egoscale_importers() -> list[ImporterEntry]:
             name="keypoints",
             title="hand keypoints of any tracker: our NPZ/CSV exchange form",
             factory=f"{package}.keypoints:KeypointsImporter",
+        ),
+        ImporterEntry(
+            name="mocap",
+            title="sessions of trackers, gloves and cameras, or of a robot: session.toml",
+            factory=f"{package}.mocap:MocapImporter",
         ),
     ]
 

@@ -92,15 +92,26 @@ def video_rate(path: Path, extra: str) -> float:
         return float(stream.average_rate)
 
 
-def video_jpegs(path: Path, extra: str, size: Size | None = None) -> list[bytes]:
-    """Decode every frame of a video and encode it as JPEG.
+def video_frames(path: Path, extra: str) -> int:
+    """Count the frames of a video, as its header says; 0 where it does not.
+
+    Raises:
+        DataError: the file is missing or no video.
+        MissingExtraError: PyAV is not installed.
+    """
+    with _Video(path, extra) as stream:
+        return int(stream.frames)
+
+
+def video_jpegs(path: Path, extra: str, size: Size | None = None, wanted: range | None = None) -> list[bytes]:
+    """Decode every frame of a video, or those whose numbers are wanted, and encode them as JPEG.
 
     Raises:
         DataError: the file is missing, truncated or no video.
         MissingExtraError: PyAV is not installed.
     """
     with _Video(path, extra) as stream:
-        return [encode_jpeg(frame) for frame in _frames(stream, path, size)]
+        return [encode_jpeg(image) for _, image in _decoded(stream, path, size, wanted)]
 
 
 def video_jpegs_at(path: Path, extra: str, times_s: Floats, size: Size | None = None) -> list[bytes]:
@@ -143,18 +154,20 @@ def _frames_from(
     return ((float(frame.pts * stream.time_base), image) for frame, image in _decoded(stream, path, size))
 
 
-def _frames(stream: Any, path: Path, size: Size | None) -> Iterator[NDArray[np.uint8]]:
-    return (image for _, image in _decoded(stream, path, size))
-
-
-def _decoded(stream: Any, path: Path, size: Size | None) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+def _decoded(
+    stream: Any, path: Path, size: Size | None, wanted: range | None = None
+) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
     import av
 
     stream.thread_type = "AUTO"
     height, width = size or (stream.height, stream.width)
     try:
-        for frame in stream.container.decode(stream):
-            yield frame, frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+        for number, frame in enumerate(stream.container.decode(stream)):
+            if wanted is not None and number >= wanted.stop:
+                break
+            if wanted is None or number in wanted:
+                image = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
+                yield frame, image
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"video is damaged or truncated: {one_line(error)}", where=str(path)) from None
 

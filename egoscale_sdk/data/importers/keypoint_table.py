@@ -103,7 +103,7 @@ def read_npz(path: Path) -> KeypointTable:
     Raises:
         DataError: truncated, holds objects, lacks ``keypoints``, or an array has a wrong shape; names file:key.
     """
-    arrays = _load(path)
+    arrays = load_npz(path)
     if "keypoints" not in arrays:
         raise DataError("has no array 'keypoints'", where=str(path), allowed=sorted(arrays))
     points, one_hand = _two_hands(arrays["keypoints"], f"{path}:keypoints")
@@ -124,7 +124,12 @@ def read_npz(path: Path) -> KeypointTable:
     )
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
+def load_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Read every array of an NPZ.
+
+    Raises:
+        DataError: it is missing or damaged, holds objects, or unpacks to more than 4 GiB.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())

@@ -97,7 +97,7 @@ class RowReader:
             return _wrist(values, block.encoding, where)
         joints = self._joints(block.part)
         if block.encoding == "joints":
-            return _plausible(values, joints, where)
+            return plausible_joints(values, joints, where)
         return _unwired(values, self.wires[block.encoding], joints, where)
 
     def _wrists_of_arms(self, parts: dict[str, Floats]) -> dict[str, Floats]:
@@ -144,8 +144,12 @@ def _unwired(values: Floats, wire: WireSpec, joints: Sequence[JointSpec], where:
     return decoded
 
 
-def _plausible(values: Floats, joints: Sequence[JointSpec], where: str) -> Floats:
-    """Refuse angles a whole turn beyond their limits: degrees, or encoder ticks."""
+def plausible_joints(values: Floats, joints: Sequence[JointSpec], where: str) -> Floats:
+    """Return joint values ``(T, J)``, refusing angles a whole turn beyond their limits.
+
+    Raises:
+        DataError: they must be degrees or encoder ticks; names the joint.
+    """
     for column, joint in enumerate(joints):
         if joint.unit == "rad" and joint.lower is not None and joint.upper is not None:
             low, high = values[:, column].min(), values[:, column].max()

@@ -66,15 +66,35 @@ def read_trajectory(path: Path) -> Trajectory:
     return Trajectory(time_ns, poses, scale)
 
 
-def poses_at(times_ns: NDArray[np.int64], poses: Floats, query_ns: NDArray[np.int64]) -> Floats:
-    """Interpolate poses at ``query_ns``; NaN outside their span and in gaps longer than 0.2 s."""
+def poses_at(
+    times_ns: NDArray[np.int64], poses: Floats, query_ns: NDArray[np.int64], max_gap_s: float = MAX_GAP_S
+) -> Floats:
+    """Interpolate poses at ``query_ns``; NaN outside their span and in gaps longer than ``max_gap_s``."""
     found = interpolate_poses(times_ns, poses, query_ns)
+    return np.where(within(times_ns, query_ns, max_gap_s)[:, None, None], found, np.nan)
+
+
+def values_at(
+    times_ns: NDArray[np.int64], values: Floats, query_ns: NDArray[np.int64], max_gap_s: float = MAX_GAP_S
+) -> Floats:
+    """Interpolate ``values (N, ...)`` linearly at ``query_ns``; NaN where `poses_at` has no pose."""
+    after = np.clip(np.searchsorted(times_ns, query_ns), 0, len(times_ns) - 1)
+    before = np.maximum(after - 1, 0)
+    span = np.maximum(times_ns[after] - times_ns[before], 1)
+    share = np.clip((query_ns - times_ns[before]) / span, 0, 1).reshape(-1, *[1] * (values.ndim - 1))
+    found = (1 - share) * values[before] + share * values[after]
+    known = within(times_ns, query_ns, max_gap_s).reshape(share.shape)
+    return np.where(known, found, np.nan)
+
+
+def within(times_ns: NDArray[np.int64], query_ns: NDArray[np.int64], max_gap_s: float) -> NDArray[np.bool_]:
+    """Whether each query ``(Q,)`` lies between two stamps that are not too far apart, or on one."""
     after = np.clip(np.searchsorted(times_ns, query_ns), 1, max(len(times_ns) - 1, 1))
     after = np.minimum(after, len(times_ns) - 1)
     gap = times_ns[after] - times_ns[np.maximum(after - 1, 0)]
     exact = np.isin(query_ns, times_ns)
-    inside = (query_ns >= times_ns[0]) & (query_ns <= times_ns[-1]) & (exact | (gap <= MAX_GAP_S * 1e9))
-    return np.where(inside[:, None, None], found, np.nan)
+    inside: NDArray[np.bool_] = (query_ns >= times_ns[0]) & (query_ns <= times_ns[-1])
+    return inside & (exact | (gap <= max_gap_s * 1e9))
 
 
 def check_rigid(poses: Floats, where: str) -> None:
