@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -76,17 +77,18 @@ class RemoteStore(Store):
         """Return a whole file, or None if there is none."""
         import obstore
 
-        try:
+        def get() -> bytes:
             found = obstore.get(self._open(), name)
             if found.meta["size"] > limit:
                 raise DataError(f"is larger than {limit} bytes", where=f"{self.where}/{name}")
-            data = bytes(found.bytes())
+            return bytes(found.bytes())
+
+        try:
+            return self._again(get)
         except FileNotFoundError:
             return None
         except Exception as error:
             raise self._error(error, name) from None
-        self.bytes_read += len(data)
-        return data
 
     def read_range(self, name: str, start: int, stop: int) -> bytes:
         """Return bytes ``[start, stop)`` of a file."""
@@ -95,10 +97,9 @@ class RemoteStore(Store):
         if start >= stop:
             return b""
         try:
-            data = bytes(obstore.get_range(self._open(), name, start=start, end=stop))
+            data = self._again(lambda: bytes(obstore.get_range(self._open(), name, start=start, end=stop)))
         except Exception as error:
             raise self._error(error, name) from None
-        self.bytes_read += len(data)
         return check_length(data, start, stop, f"{self.where}/{name}")
 
     def read_many(self, names: Sequence[str], limit: int) -> list[bytes | None]:
@@ -157,6 +158,20 @@ class RemoteStore(Store):
                 obstore.delete(self._open(), f"{folder}/{name}")
             except Exception as error:
                 raise self._error(error, f"{folder}/{name}") from None
+
+    def _again(self, get: Callable[[], bytes]) -> bytes:
+        """Fetch, and once more where an answer broke off in the middle: that is not tried again by obstore."""
+        for pause_s in _pauses():
+            try:
+                data = get()
+            except Exception as error:
+                if pause_s is None or "body" not in str(error).split("\n", 1)[0]:
+                    raise
+                time.sleep(pause_s)
+                continue
+            self.bytes_read += len(data)
+            break
+        return data
 
     def _upload(self, file: Path, name: str) -> None:
         try:
@@ -224,6 +239,13 @@ def _summary(error: Exception) -> str:
     """First line of what obstore says, without the server's page and without the query of an address."""
     text = str(error).split("\n", 1)[0].split(": <", 1)[0]
     return re.sub(r"\?[^\s]*", "", " ".join(text.split()))[:300]
+
+
+def _pauses() -> Iterator[float | None]:
+    """Seconds to wait after each failure, growing; None after the last."""
+    tries = int(_number(RETRIES, _DEFAULT_RETRIES))
+    yield from (min(0.1 * 2**number, 5.0) for number in range(tries))
+    yield None
 
 
 def _number(variable: str, default: float) -> float:
