@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from math import inf
 from typing import Literal, Self
 
@@ -190,8 +191,9 @@ class _Trajectory:
         return cls(*floats, torch.zeros(frames, dtype=torch.bool))
 
     def split(self, lengths: Sequence[int]) -> list[Self]:
-        parts = (torch.split(part, list(lengths)) for part in (self.joints, self.residual, self.valid))
-        return [type(self)(*part) for part in zip(*parts, strict=True)]
+        ends = [0, *accumulate(lengths)]
+        rows = [slice(*pair) for pair in pairwise(ends)]
+        return [type(self)(self.joints[own], self.residual[own], self.valid[own]) for own in rows]
 
     def put(self, window: Window, joints: Tensor, residual: Tensor, valid: Tensor) -> None:
         blend(self.joints, joints, window)
