@@ -17,7 +17,7 @@ from egoscale_sdk.data import (
     statistics,
 )
 from egoscale_sdk.data.sketch import QuantileSketch
-from egoscale_sdk.errors import CheckpointError, RecipeError
+from egoscale_sdk.errors import CheckpointError, DataError, RecipeError
 from egoscale_sdk.geometry import mirror_pose, pose_from_vec9, vec9_from_pose
 from tests.data_kit import episode, human_declaration, robot_declaration, robot_spec
 
@@ -61,9 +61,37 @@ def test_merged_equals_direct_in_any_portions(one, two, portion):
     merged, direct = sketch(one).merge(sketch(two)), sketch(two, one)
     for share in (0.01, 0.5, 0.99):
         np.testing.assert_array_equal(merged.quantile(share), direct.quantile(share))
-    np.testing.assert_array_equal(merged.count, direct.count)
+    for name in ("count", "lower", "upper"):
+        np.testing.assert_array_equal(getattr(merged, name), getattr(direct, name))
+    for name in ("mean", "m2", "std"):
+        np.testing.assert_allclose(getattr(merged, name), getattr(direct, name), rtol=1e-9, atol=1e-9)
     copy = QuantileSketch.from_arrays(direct.arrays("x_"), "x_")
     np.testing.assert_array_equal(copy.quantile(0.01), direct.quantile(0.01))
+    np.testing.assert_array_equal(copy.m2, direct.m2)
+
+
+@given(st.lists(st.tuples(st.floats(-90, 90, width=32), st.booleans()), min_size=1, max_size=200), st.integers(1, 50))
+def test_moments_are_those_of_the_valid_values(entries, portion):
+    sketch = QuantileSketch((1,))
+    for start in range(0, len(entries), portion):
+        values, mask = zip(*entries[start : start + portion], strict=True)
+        sketch.add(np.array(values)[:, None], np.array(mask)[:, None])
+    valid = [value for value, used in entries if used]
+    assert sketch.count[0] == len(valid)
+    if valid:
+        assert (sketch.lower[0], sketch.upper[0]) == (min(valid), max(valid))
+        assert sketch.mean[0] == pytest.approx(np.mean(valid), abs=1e-9)
+        assert sketch.std[0] == pytest.approx(np.std(valid), rel=1e-6, abs=1e-6)
+
+
+def test_more_values_than_can_be_counted_are_refused():
+    sketch = QuantileSketch((1,))
+    sketch.add(np.ones((5, 1)), np.ones((5, 1), bool))
+    sketch.count[0] = 2**32 - 3
+    with pytest.raises(DataError, match="too many to count; use a larger stride"):
+        sketch.add(np.ones((5, 1)), np.ones((5, 1), bool))
+    both = sketch.merge(sketch)
+    assert both.count[0] == 2 * (2**32 - 3), "but two datasets may have more together"
 
 
 def test_columns_without_values_have_quantile_zero():

@@ -19,9 +19,10 @@ from egoscale_sdk.data.windows import WindowDataset
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs import RowLayout, digest
 
-REVISION = 1
+REVISION = 2
 """Rises when windows or sketches come to mean something else."""
-_BATCH = 256
+_VALUES = 2**21
+"""Numbers of a chunk that are looked at together: what bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ def _cache_key(windows: WindowDataset) -> dict[str, Any]:
 def _compute(windows: WindowDataset, progress: Progress) -> tuple[QuantileSketch, QuantileSketch]:
     chunk = QuantileSketch((windows.horizon, windows.layout.dim))
     state = QuantileSketch((windows.state_layout.dim,))
-    for start in range(0, len(windows), _BATCH):
-        stop = min(start + _BATCH, len(windows))
+    size = max(1, _VALUES // (windows.horizon * windows.layout.dim))
+    for start in range(0, len(windows), size):
+        stop = min(start + size, len(windows))
         batch = windows.batch(range(start, stop), images=False)
         chunk.add(batch.chunk, batch.mask)
         state.add(batch.state, batch.state_mask)
