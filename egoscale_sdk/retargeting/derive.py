@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from egoscale_sdk.data import Dataset, EpisodeRef, EpisodeRows
-from egoscale_sdk.data.log import Addition
+from egoscale_sdk.data import Dataset, EpisodeRef
+from egoscale_sdk.data.records import Addition
 from egoscale_sdk.data.sketch import QuantileSketch
+from egoscale_sdk.data.writer import CONF_STEPS
 from egoscale_sdk.interfaces import Motion, Retargeter, RetargetResult
 from egoscale_sdk.specs import ActionSetSpec, RowLayout, Side
 
@@ -85,47 +86,76 @@ class Derive:
         source, layout = self.dataset.declaration.native.layout, self.spec.layout
         sides: list[Side] = [side for side in layout.sides if side in source.sides]
         for batch in _batches(episodes):
-            rows = [self.dataset.rows(episode, raw=False) for episode in batch]
-            hands = [{side: hand_motion(part, source, side) for side in sides} for part in rows]
+            rows = [PersonRows(self.dataset, episode) for episode in batch]
+            hands = [{side: HandMotion(part, source, side) for side in sides} for part in rows]
             found = {side: self.retargeters[side].retarget_all([each[side] for each in hands]) for side in sides}
             for number, part in enumerate(rows):
                 results = {side: _of_rows(found[side][number], hands[number][side]) for side in sides}
                 yield _blocks(part, source, layout, results)
 
 
-class HandMotion(Motion):
-    """One hand of one episode, evenly spaced: frames without a row, and rows without a hand, are missing.
+class PersonRows:
+    """The rows of one episode of a person; of a long one the actions are read as they are asked for.
 
-    Args:
-        keypoints: ``(T, 63)`` float32.
-        seen: ``(T,)`` float32 in [0, 1], 0 where there is no hand.
-        frames: ``(T,)`` which frame each row is.
+    Attributes:
+        valid: ``(T, G)`` uint8.
+        conf_steps: ``(T, G)`` uint8.
+        frames: ``(T,)`` which evenly spaced frame each row is.
+        even: Whether frames and rows are the same.
     """
 
-    def __init__(self, keypoints: Floats, seen: Floats, frames: NDArray[np.int64]) -> None:
-        self._keypoints, self._seen, self.frames = keypoints, seen, frames
-        self.even = len(self) == len(frames)
+    def __init__(self, dataset: Dataset, episode: EpisodeRef) -> None:
+        segment, stop = dataset.segment(episode.segment), episode.start + episode.length
+        self._action, self._start = segment.array("action"), episode.start
+        self._held = self._action.read(episode.start, stop) if episode.length <= BATCH_ROWS else None
+        self.valid = segment.array("valid").read(episode.start, stop)
+        self.conf_steps = segment.array("conf").read(episode.start, stop)
+        self.frames = evenly_spaced(segment.array("time").read(episode.start, stop))
+        self.even = not len(self) or int(self.frames[-1]) + 1 == len(self)
 
     def __len__(self) -> int:
-        return int(self.frames[-1]) + 1 if len(self.frames) else 0
+        return len(self.valid)
+
+    def action(self, rows: slice) -> Floats:
+        """Actions ``(n, D)`` of some rows."""
+        if self._held is not None:
+            return self._held[rows]
+        start, stop, step = rows.indices(len(self))
+        if step == 1:
+            return self._action.read(self._start + start, self._start + max(start, stop))
+        return self._action.take(self._start + np.arange(start, stop, step))
+
+    def action_at(self, rows: NDArray[np.int64]) -> Floats:
+        """Actions ``(n, D)`` of rows by their numbers."""
+        return self._held[rows] if self._held is not None else self._action.take(self._start + rows)
+
+
+class HandMotion(Motion):
+    """One hand of one episode, evenly spaced: frames without a row, and rows without a hand, are missing."""
+
+    def __init__(self, rows: PersonRows, source: RowLayout, side: Side) -> None:
+        self.rows, self._columns = rows, source.blocks[f"{side}_hand"]
+        self._group = source.groups.index(f"{side}_hand")
+
+    def __len__(self) -> int:
+        return int(self.rows.frames[-1]) + 1 if len(self.rows) else 0
 
     def read(self, frames: slice) -> tuple[Tensor, Tensor]:
         """See `Motion.read`."""
-        if self.even:
-            points, seen = self._keypoints[frames], self._seen[frames]
+        if self.rows.even:
+            points, seen = self.rows.action(frames)[:, self._columns], self._seen(frames)
         else:
             wanted = np.arange(*frames.indices(len(self)))
-            row = np.searchsorted(self.frames, wanted)
-            points, seen = self._keypoints[row], np.where(self.frames[row] == wanted, self._seen[row], np.float32(0))
+            row = np.searchsorted(self.rows.frames, wanted)
+            points = self.rows.action_at(row)[:, self._columns]
+            seen = np.where(self.rows.frames[row] == wanted, self._seen(row), np.float32(0))
         points = np.where(seen[:, None] > 0, points, np.float32(np.nan)).reshape(-1, 21, 3)
         return torch.from_numpy(points), torch.from_numpy(seen)[:, None].expand(-1, 21)
 
-
-def hand_motion(rows: EpisodeRows, source: RowLayout, side: Side) -> HandMotion:
-    """The motion of one hand of an episode of people."""
-    column = source.groups.index(f"{side}_hand")
-    seen = (rows.valid[:, column] > 0) * rows.conf[:, column]
-    return HandMotion(rows.action[:, source.blocks[f"{side}_hand"]], seen, evenly_spaced(rows.time_ns))
+    def _seen(self, rows: slice | NDArray[np.int64]) -> Floats:
+        """Confidence ``(n,)`` float32 in [0, 1], 0 where there is no hand."""
+        sure = self.rows.conf_steps[rows, self._group].astype(np.float32) / np.float32(CONF_STEPS)
+        return sure * (self.rows.valid[rows, self._group] > 0)
 
 
 def evenly_spaced(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -139,25 +169,27 @@ def evenly_spaced(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 def _of_rows(result: RetargetResult, motion: HandMotion) -> dict[str, Floats]:
     """Joints, residual and validity of the rows that a motion was made of."""
     every = {"joints": result.joints, "residual_m": result.residual_m, "valid": result.valid}
-    return {name: (values if motion.even else values[motion.frames]).numpy() for name, values in every.items()}
+    rows = motion.rows
+    return {name: (values if rows.even else values[rows.frames]).numpy() for name, values in every.items()}
 
 
 def _blocks(
-    rows: EpisodeRows, source: RowLayout, layout: RowLayout, results: dict[Side, dict[str, Floats]]
+    rows: PersonRows, source: RowLayout, layout: RowLayout, results: dict[Side, dict[str, Floats]]
 ) -> Iterator[dict[str, Floats]]:
     """Rows of the target: wrists as recorded, hands retargeted; ``known`` marks hands that were recorded."""
-    for start in range(0, len(rows.action), BLOCK_ROWS):
+    for start in range(0, len(rows), BLOCK_ROWS):
         some = slice(start, start + BLOCK_ROWS)
-        out = _empty(len(rows.action[some]), layout)
+        action, valid = rows.action(some), rows.valid[some]
+        out = _empty(len(action), layout)
         out["known"] = np.zeros_like(out["valid"])
         for side, result in results.items():
             wrist, hand = f"{side}_wrist", f"{side}_hand"
-            out["action"][:, layout.blocks[wrist]] = rows.action[some, source.blocks[wrist]]
-            out["valid"][:, layout.groups.index(wrist)] = rows.valid[some, source.groups.index(wrist)]
+            out["action"][:, layout.blocks[wrist]] = action[:, source.blocks[wrist]]
+            out["valid"][:, layout.groups.index(wrist)] = valid[:, source.groups.index(wrist)]
             column, good = layout.groups.index(hand), result["valid"][some]
             out["action"][:, layout.blocks[hand]] = np.where(good[:, None], result["joints"][some], 0)
             out["residual_m"][:, column] = np.where(good, result["residual_m"][some], 0)
-            out["valid"][:, column], out["known"][:, column] = good, rows.valid[some, source.groups.index(hand)] > 0
+            out["valid"][:, column], out["known"][:, column] = good, valid[:, source.groups.index(hand)] > 0
         yield out
 
 
