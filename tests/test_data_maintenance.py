@@ -1,6 +1,7 @@
 """Care of a dataset: whatever is joined, merged or divided, every number, image and text stays what it was."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from egoscale_sdk.cli import main
 from egoscale_sdk.data import Dataset, EpisodeRef, validate_dataset
 from egoscale_sdk.data.maintenance.compact import compact, reshard
 from egoscale_sdk.data.maintenance.leftovers import collect_leftovers, forget_versions, leftovers
 from egoscale_sdk.data.maintenance.merge import merge
 from egoscale_sdk.data.maintenance.split import SplitPlan, assign, split, together
-from egoscale_sdk.errors import DataError, DeclarationError
+from egoscale_sdk.errors import DataError, DeclarationError, RecipeError
+from egoscale_sdk.training.sources import divided
 from tests.data_kit import camera, episode, human_declaration, robot_declaration
 from tests.test_data_dataset import derived_arrays, derived_set
 
@@ -427,3 +430,79 @@ def test_mistakes_are_one_line(recorded, plan, complaint):
     with pytest.raises(DataError, match=complaint) as caught:
         split(recorded, plan)
     assert "\n" not in str(caught.value)
+
+
+# --- training on a split -------------------------------------------------------------------------------------------
+
+
+def test_a_split_is_held_out_by_its_name_and_test_is_not_trained_on(recorded):
+    chosen = split(recorded, SplitPlan(THREE, {}))
+    train, held = divided(recorded, "val")
+    keys = [ref.key for ref in recorded.episodes]
+    assert {keys[n] for n in held} == {key for key, label in chosen.items() if label == "val"}
+    assert {keys[n] for n in train} == {key for key, label in chosen.items() if label == "train"}
+    assert divided(recorded, "2") == ([0, 1, 2, 3], [4, 5])
+    assert divided(recorded, "") == (list(range(6)), [])
+
+
+def test_episodes_of_no_split_are_trained_on(recorded):
+    split(recorded, SplitPlan({"train": 1.0}, {"2": "val"}))
+    recorded.append([episode("new", recorded.declaration, raw={"force": np.zeros((40, 2), np.float32)})])
+    assert divided(recorded, "val") == ([0, 1, 3, 4, 5, 6], [2])
+    with pytest.raises(RecipeError, match=r"'vall' is neither .* nor a split of .*did you mean 'val'"):
+        divided(recorded, "vall")
+
+
+# --- the command line ----------------------------------------------------------------------------------------------
+
+
+def printed(capsys, *words):
+    capsys.readouterr()
+    main(["dataset", *map(str, words), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_commands_say_what_they_did(pair, tmp_path, capsys):
+    out = tmp_path / "all.zarr"
+    value = printed(capsys, "merge", pair[0].path, pair[1].path, "--out", out, "-q")
+    assert value == {
+        "out": str(out), "version": 1, "episodes": 5, "segments": 5, "skipped": [], "incomplete": {}
+    }  # fmt: skip
+    value = printed(capsys, "compact", out, "-q")
+    assert value == {"dataset": str(out), "version": 2, "before": 5, "after": 1, "rewritten": 5}
+    value = printed(capsys, "gc", out, "--older-than", 0, "--forget", "--dry-run")
+    assert (len(value["removed"]), value["dry_run"], value["oldest"]) == (5, True, 0)
+    assert value["bytes"] == sum(item["bytes"] for item in value["removed"]) > 0
+    assert Dataset.open(out, 1).keys() == set("abcde")
+    value = printed(capsys, "gc", out, "--older-than", 0, "--forget", "-q")
+    assert (len(value["removed"]), value["dry_run"], value["oldest"]) == (5, False, 3)
+    keys = tmp_path / "keys.txt"
+    keys.write_text("b\n\nd\n")
+    value = printed(capsys, "split", out, "--shares", "train=1", "--keys", f"test={keys}")
+    assert {name: part["episodes"] for name, part in value["splits"].items()} == {"train": 3, "test": 2}
+    main(["dataset", "validate", str(out), "-q"])
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["split", "{a}", "--shares", "train"], "--shares: 'train' is no pair; write train=0.8"),
+        (["split", "{a}", "--shares", "train=most"], "--shares train: 'most' is no number"),
+        (["split", "{a}", "--shares", "train=0.5"], "add up to 0.5"),
+        (["split", "{a}", "--by", "operater"], "did you mean 'operator'"),
+        (["split", "{a}", "--keys", "test=/none.txt"], "cannot be read"),
+        (["merge", "--out", "x.zarr"], "there is nothing to merge"),
+        (["merge", "{a}", "{a}", "--out", "{o}"], "--duplicates skip"),
+        (["compact", "{a}", "--hours", "0"], "--hours: is 0"),
+        (["gc", "{a}", "--older-than", "-1"], "--older-than: is -1"),
+        (["gc", "nowhere.zarr"], "there is no dataset"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(pair, tmp_path, capsys, words, complaint):
+    places = {"a": pair[0].path, "o": tmp_path / "o.zarr"}
+    with pytest.raises(SystemExit) as stop:
+        main(["dataset", *(word.format(**places) for word in words)])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1

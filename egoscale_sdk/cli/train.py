@@ -38,7 +38,8 @@ def train(
         out: Folder of the checkpoint.
         init: Checkpoint to go on from.
         steps: Steps to train, instead of the recipe's.
-        holdout: How many episodes of each dataset to keep out, its last ones: a number, or a fraction such as 0.1.
+        holdout: What to keep out of each dataset: its last episodes, by a number or a fraction such as 0.1, or a split
+            by its name, such as val (see: egoscale dataset split).
         set: Fields of the recipe to change, as section.field=value.
         resume: Go on with a run that was interrupted, exactly where it was saved last.
         allow_action_equals_state: Train although a robot's recorded actions are its measured states.

@@ -14,10 +14,10 @@ SHOWN = 8
 def summarise(dataset: Dataset) -> dict[str, Any]:
     """Return what ``egoscale dataset show --json`` prints."""
     declaration = dataset.declaration
-    groups, rows = declaration.native.layout.groups, sum(episode.length for episode in dataset.episodes)
+    groups, rows = declaration.native.layout.groups, int(dataset.index.length.sum())
     shares = (valid_rows(dataset) / max(rows, 1)).round(4).tolist()
     return {
-        "path": str(dataset.path),
+        "path": dataset.where,
         "embodiment": declaration.embodiment,
         "kind": declaration.kind,
         "version": dataset.version,

@@ -88,11 +88,11 @@ def validate_dataset(dataset: Dataset, progress: Progress = silent, *, contents:
 
 def _left_over(dataset: Dataset) -> Iterator[Finding]:
     """Report what no version holds."""
-    found = leftovers(dataset)
+    found = leftovers(dataset) if dataset.store.local is not None else []
     if found:
         size = sum(item.bytes for item in found) / 1e6
         message = f"{len(found)} unfinished or orphaned folders of {size:.1f} MB: writers were stopped, or work now"
-        hint = f"remove them with: egoscale dataset gc {dataset.path}"
+        hint = f"remove them with: egoscale dataset gc {dataset.where}"
         yield Finding("leftovers", "warning", found[0].path, message, len(found), hint)
 
 
@@ -115,7 +115,7 @@ def action_equals_state(dataset: Dataset) -> Finding | None:
     return Finding(
         "action_equals_state",
         "error",
-        f"{dataset.path}: native",
+        f"{dataset.where}: native",
         f"the action equals the measured state in {', '.join(copied)}: it is no command",
         count=int(same.max()),
         hint="record the commanded targets; if there are none, declare action_source = 'observed'",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from egoscale_sdk.data import Dataset, WindowDataset
 from egoscale_sdk.data.validation import action_equals_state
-from egoscale_sdk.errors import DataError, RecipeError
+from egoscale_sdk.errors import DataError, RecipeError, did_you_mean
 from egoscale_sdk.policy.config import PolicyConfig
 from egoscale_sdk.specs import EmbodimentSpec
 
@@ -91,7 +94,8 @@ def open_sources(
         data: ``D.zarr[:weight[:action_set]]`` each.
         config: For horizon, step, cameras and image size.
         stride: Rows from window to window.
-        holdout: How many episodes of each dataset are kept out, the last ones: a number, or a fraction below 1.
+        holdout: What is kept out of each dataset: the last episodes, by a number or a fraction below 1; or those of
+            a split by its name, e.g. ``val``: then only episodes of no split, or of ``train``, are trained on.
         allow_action_equals_state: Train even where a robot's actions are its measured states.
 
     Raises:
@@ -126,6 +130,31 @@ def held_out(count: int, holdout: str) -> int:
     return number
 
 
+def divided(dataset: Dataset, holdout: str) -> tuple[list[int], list[int]]:
+    """Return which episodes are trained on, and which are kept out.
+
+    Raises:
+        RecipeError: ``holdout`` is neither a number nor a split of the dataset, or nothing would be left.
+    """
+    count = len(dataset.episodes)
+    if not re.match(r"[A-Za-z_]", holdout) or holdout in ("inf", "nan"):
+        number = held_out(count, holdout)
+        return list(range(count - number)), list(range(count - number, count))
+    codes, names = dataset.index.codes("split"), dataset.index.texts("split")
+    if holdout not in names:
+        raise RecipeError(
+            f"{holdout!r} is neither a number of episodes nor a fraction nor a split of {dataset.where}",
+            where="--holdout",
+            allowed=names,
+            hint=did_you_mean(holdout, names) or f"divide it with: egoscale dataset split {dataset.where}",
+        )
+    trained = [-1, *(number for number, name in enumerate(names) if name == "train" != holdout)]
+    train = np.flatnonzero(np.isin(codes, trained)).tolist()
+    if not train:
+        raise RecipeError(f"{dataset.where} has no episode to train on beside {holdout!r}", where="--holdout")
+    return train, np.flatnonzero(codes == names.index(holdout)).tolist()
+
+
 def _open(argument: DataArgument, config: PolicyConfig, stride: int, holdout: str, allow: bool) -> Source:
     dataset = Dataset.open(argument.path)
     action_set = dataset.action_set(argument.action_set)
@@ -140,15 +169,14 @@ def _open(argument: DataArgument, config: PolicyConfig, stride: int, holdout: st
     spec = dataset.declaration.spec if native else action_set.spec
     if spec is None:
         raise DataError(f"action set {action_set.name!r} has no spec of {action_set.embodiment}", where=argument.path)
-    number = held_out(len(dataset.episodes), holdout)
-    train = list(range(len(dataset.episodes) - number))
+    train, held = divided(dataset, holdout)
     return Source(
         name=f"{Path(argument.path).stem}:{action_set.name}",
         weight=argument.weight,
         spec=spec,
         measured=native and dataset.declaration.has_state,
         windows=_windows(dataset, config, action_set.name, train, stride),
-        held=_windows(dataset, config, action_set.name, range(len(train), len(train) + number), 1) if number else None,
+        held=_windows(dataset, config, action_set.name, held, 1) if held else None,
     )
 
 

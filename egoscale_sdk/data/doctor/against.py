@@ -58,7 +58,7 @@ def against_checkpoint(
     if chosen.embodiment not in expected.specs:
         trained = ", ".join(sorted(expected.specs))
         message = f"{expected.name} was not trained for {chosen.embodiment}; it was for {trained}"
-        hint = f"retarget to one of them: egoscale retarget {dataset.path} --to ID; or train on this dataset"
+        hint = f"retarget to one of them: egoscale retarget {dataset.where} --to ID; or train on this dataset"
         return [Finding("checkpoint_embodiment", "error", chosen.name, message, hint=hint)]
     found = [*_meaning(dataset, chosen, expected), *_cameras(dataset, chosen, expected), *_rate(dataset, expected)]
     if not any(finding.code == "fingerprint" for finding in found):

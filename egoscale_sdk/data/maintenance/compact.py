@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.episodes import EpisodeRef
-from egoscale_sdk.data.maintenance.joined import Piece, discard, join_derived, join_segments
+from egoscale_sdk.data.maintenance.joined import Piece, derived_of, discard, join_derived, join_segments
 from egoscale_sdk.data.records import Addition, Change, Entry
 from egoscale_sdk.progress import Progress, silent
 
@@ -69,11 +69,12 @@ def rewrite_segments(
 
 def _groups(dataset: Dataset, rows: float) -> list[Group]:
     """Pack the segments that are less than half full, those with the same sets together, in their order."""
-    alike: dict[frozenset[str], list[tuple[str, int]]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+    made_from = derived_of(dataset)
     for path in dataset.segments:
         entry = dataset.entries[path]
         if entry.rows < rows / 2 or entry.hidden:
-            alike[_sets(dataset, path)].append((path, entry.rows))
+            alike[_sets(made_from, path)].append((path, entry.rows))
     packed = [group for segments in alike.values() for group in _pack(segments, rows)]
     return [group for group in packed if len(group) > 1 or dataset.entries[group[0]].hidden]
 
@@ -90,9 +91,9 @@ def _pack(segments: Sequence[tuple[str, int]], rows: float) -> list[Group]:
     return [tuple(group) for group in packed]
 
 
-def _sets(dataset: Dataset, path: str) -> frozenset[str]:
+def _sets(made_from: dict[str, list[str]], path: str) -> tuple[str, ...]:
     """Names of the derived sets that hold something for a segment."""
-    return frozenset(entry.path.split("/")[1] for entry in dataset.entries.values() if entry.base == path)
+    return tuple(sorted(item.split("/")[1] for item in made_from.get(path, ())))
 
 
 def _rewrite(dataset: Dataset, group: Group, shard_bytes: int | None) -> None:
@@ -103,7 +104,7 @@ def _rewrite(dataset: Dataset, group: Group, shard_bytes: int | None) -> None:
         if pieces:
             base = join_segments(dataset, pieces, shard_bytes)
             written.append(base)
-            names = sorted(_sets(dataset, group[0]))
+            names = _sets(derived_of(dataset), group[0])
             written.extend(join_derived(dataset, name, pieces, base.entry, shard_bytes) for name in names)
 
         def change() -> Change:

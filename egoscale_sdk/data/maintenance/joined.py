@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,7 +75,7 @@ def join_segments(dataset: Dataset, pieces: Sequence[Piece], shard_bytes: int | 
     Raises:
         DataError: a segment is damaged, or holds arrays that this SDK does not know.
     """
-    with StagedFolder(dataset.path) as staged:
+    with StagedFolder(dataset.store) as staged:
         episodes, columns = _tables(pieces), {}
         for name in _row_names(pieces):
             values = np.concatenate([part for piece in pieces for part in piece.rows(piece.segment.read(name))])
@@ -102,7 +102,7 @@ def join_derived(
 ) -> Addition:
     """Write what a derived set holds for several segments as one object for the segment ``base`` made of them."""
     stored = [dataset.derived(name, piece.segment.path) for piece in pieces]
-    with StagedFolder(dataset.path) as staged:
+    with StagedFolder(dataset.store) as staged:
         for array in (array for array in stored[0].names if not array.startswith("cams/")):
             parts = [part for piece, own in zip(pieces, stored, strict=True) for part in piece.rows(own.read(array))]
             write_array(staged.group, array, np.concatenate(parts), shard_bytes)
@@ -112,10 +112,19 @@ def join_derived(
         return staged.addition(Entry(path=path, rows=base.rows, base=base.path))
 
 
+def derived_of(dataset: Dataset) -> dict[str, list[str]]:
+    """Return what is derived from each base segment: the paths of the objects, by path of the segment."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path, entry in dataset.entries.items():
+        if entry.base is not None:
+            found[entry.base].append(path)
+    return found
+
+
 def discard(dataset: Dataset, additions: Sequence[Addition]) -> None:
     """Remove objects that were written and will not be committed."""
     for addition in additions:
-        shutil.rmtree(dataset.path / addition.entry.path, ignore_errors=True)
+        dataset.store.remove(addition.entry.path)
 
 
 def _row_names(pieces: Sequence[Piece]) -> list[str]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from egoscale_sdk.data.arrays import open_group
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.declare import written_by
-from egoscale_sdk.data.maintenance.joined import discard
+from egoscale_sdk.data.maintenance.joined import derived_of, discard
 from egoscale_sdk.data.records import Addition, Change
 from egoscale_sdk.data.segment import StoredObject
 from egoscale_sdk.data.writer import StagedFolder
@@ -49,14 +48,14 @@ def merge(
         DataError: two have an episode of the same key and ``duplicates`` is "refuse", or an object is damaged.
     """
     declaration = joined_declaration(sources)
-    target = Dataset.open(out) if Path(out).exists() else None
+    target = Dataset.open(out) if Dataset.exists(out) else None
     if target is not None:
         _extended(target.declaration, declaration, target)  # refused before anything is copied
     skipped = _duplicates([*([target] if target else []), *sources])
     if skipped and duplicates == "refuse":
         raise DataError(
             f"{len(skipped)} episodes occur twice, the first is {skipped[0]!r}",
-            where=" + ".join(str(source.path) for source in sources),
+            where=" + ".join(source.where for source in sources),
             hint="take the first of each with --duplicates skip",
         )
     target = target or Dataset.create(out, declaration)
@@ -96,7 +95,7 @@ def _check_same(first: DatasetDeclaration, source: Dataset) -> None:
         if mine != other:
             raise DeclarationError(
                 f"has {name} {_words(other)}, the first dataset has {_words(mine)}",
-                where=str(source.path),
+                where=source.where,
                 hint="train on both as a mixture: egoscale train RECIPE --data A.zarr B.zarr",
             )
 
@@ -106,7 +105,7 @@ def _joined_sets(known: dict[str, ActionSetSpec], source: Dataset) -> dict[str, 
         if known.get(spec.name, spec) != spec:
             raise DeclarationError(
                 f"made the action set {spec.name!r} differently",
-                where=str(source.path),
+                where=source.where,
                 hint="retarget it again under another name",
             )
     return {spec.name: spec for spec in source.declaration.action_sets}
@@ -117,7 +116,7 @@ def _extended(present: DatasetDeclaration, joined: DatasetDeclaration, target: D
     for name in SAME:
         if getattr(present, name) != getattr(joined, name):
             what = f"has {name} {_words(getattr(present, name))}, the others have {_words(getattr(joined, name))}"
-            raise DeclarationError(what, where=str(target.path))
+            raise DeclarationError(what, where=target.where)
     known = {spec.name: spec for spec in joined.action_sets}
     return present.model_copy(update={"action_sets": tuple((_joined_sets(known, target) | known).values())})
 
@@ -145,8 +144,9 @@ def _copy_all(
     done = 0
     try:
         for source in sources:
+            made_from = derived_of(source)
             for path in source.segments:
-                objects = [item for item, entry in source.entries.items() if entry.base == path]
+                objects = made_from.get(path, [])
                 keys = tuple(entry.key for entry in source.segment(path).table)
                 visible = _visible(keys, source.entries[path].hidden)
                 if not visible <= present:
@@ -155,7 +155,7 @@ def _copy_all(
                     derived += [_copy(source.object(item), target, base.entry.path) for item in objects]
                     present |= visible
                 done += 1 + len(objects)
-                progress(done, total, f"{source.path.name}: {len(copied)} segments copied")
+                progress(done, total, f"{source.name}: {len(copied)} segments copied")
         episodes = _commit(target, copied, derived, declaration)
     except BaseException:
         discard(target, [*(addition for addition, _ in copied), *derived])
@@ -173,12 +173,11 @@ def _visible(keys: Sequence[str], hidden: Sequence[int]) -> set[str]:
 def _copy(stored: StoredObject, target: Dataset, base: str | None) -> Addition:
     """Copy the files of an object into a folder of the target, comparing their checksums."""
     kind = stored.path.rpartition("/")[0]
-    with StagedFolder(target.path) as staged:
+    with StagedFolder(target.store) as staged:
         for name in stored.addition.files:
             file = staged.folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(stored.contents(name))
-        open_group(target.path / kind, create=True)
         path = f"{kind}/{staged.folder.name}"
         entry = stored.addition.entry.model_copy(update={"path": path, "base": base})
         return stored.addition.model_copy(update={"entry": entry, "files": staged.move(path)})

@@ -54,7 +54,7 @@ def split(dataset: Dataset, plan: SplitPlan) -> dict[str, str]:
 
     def change() -> Change | None:
         nonlocal chosen
-        chosen = assign(dataset.episodes, plan, str(dataset.path))
+        chosen = assign(dataset.episodes, plan, dataset.where)
         update = _updated(dataset, chosen)
         return Change(update=update) if update else None
 
@@ -161,7 +161,7 @@ def _updated(dataset: Dataset, chosen: Mapping[str, str]) -> tuple[Entry, ...]:
 
 
 def _check(plan: SplitPlan, dataset: Dataset) -> None:
-    where = str(dataset.path)
+    where = dataset.where
     if not plan.shares or any(not share >= 0 for share in plan.shares.values()):
         raise DataError("needs shares such as train=0.8 val=0.1 test=0.1", where="--shares")
     if abs(sum(plan.shares.values()) - 1) > 1e-6:
