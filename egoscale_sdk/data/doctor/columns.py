@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from egoscale_sdk.data.absolute import column_mask
 from egoscale_sdk.data.doctor.base import Array, Case, Check, Of
 from egoscale_sdk.data.scales import FLOORS
 from egoscale_sdk.data.validation import Finding
@@ -58,8 +59,7 @@ class Columns(Check):
         limits, blocks = _limits(case.dataset.declaration.spec, case.layout), case.layout.blocks
         for of in case.measured:
             values = np.concatenate([case.block(group, of) for group in blocks], 1)
-            widths = [block.stop - block.start for block in blocks.values()]
-            known = np.stack([case.known(group, of) for group in blocks], 1).repeat(widths, 1)
+            known = column_mask(np.stack([case.known(group, of) for group in blocks], 1), case.layout)
             self._extents.setdefault(of, _Extent(values.shape[1])).add(values, known, limits)
 
     def findings(self) -> Iterator[Finding]:
