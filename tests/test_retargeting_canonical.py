@@ -133,3 +133,25 @@ def test_where_a_motion_is_cut_changes_nothing_beyond_one_overlap(target, seed):
     sooner, later = (retargeter.retarget(motion[part], seen[part]).joints for part in (slice(cut), slice(cut, None)))
     torch.testing.assert_close(sooner[:-OVERLAP], whole[: cut - OVERLAP], rtol=0, atol=1e-3)
     torch.testing.assert_close(later[OVERLAP:], whole[cut + OVERLAP :], rtol=0, atol=1e-3)
+
+
+def test_a_person_whose_segments_are_of_other_proportions_is_followed_alike():
+    """Every segment has a scale of its own: what is kept are directions."""
+    motion = np.stack([human_hand.right_hand(np.full(4, 0.2 + 0.01 * t), 0.1) for t in range(30)])
+    other, shares = motion.copy(), np.random.default_rng(0).uniform(0.8, 1.25, len(BONES))
+    for (near, far), share in zip(BONES, shares, strict=True):
+        other[:, far] = other[:, near] + (1.0 if near == 0 else share) * (motion[:, far] - motion[:, near])
+    retargeter = KeypointRetargeter(hand("sharpa/wave"))
+    joints, found = (retargeter.retarget(torch.from_numpy(shown)).joints for shown in (motion, other))
+    torch.testing.assert_close(found, joints, rtol=0, atol=1e-3)
+
+
+def test_fingers_that_leap_and_are_back_are_no_fingers():
+    """Of right lengths, but from open to closed to open within two hundredths of a second."""
+    motion = np.stack([human_hand.right_hand(np.full(4, 0.002 * t)) for t in range(40)])
+    motion[20] = human_hand.right_hand(np.ones(4))
+    valid = [
+        KeypointRetargeter(hand("unitree/g1_dex3"), rate_hz=rate).retarget(torch.from_numpy(motion)).valid.tolist()
+        for rate in (30.0, 100.0)
+    ]
+    assert valid == [[True] * 40, [t != 20 for t in range(40)]]
