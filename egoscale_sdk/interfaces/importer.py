@@ -16,9 +16,12 @@ from egoscale_sdk.specs import DatasetDeclaration, EmbodimentSpec, Provider
 
 @dataclass(frozen=True)
 class ImageStream:
-    """JPEG images of one camera within an episode, each with its own time stamp."""
+    """JPEG images of one camera within an episode, each with its own time stamp.
 
-    jpegs: list[bytes]
+    ``jpegs`` may be a list or any sequence that is read in order, such as one kept in a file.
+    """
+
+    jpegs: Sequence[bytes]
     time_ns: NDArray[np.int64]  # (N,)
     calibration: dict[str, Any] = field(default_factory=dict)
 

@@ -132,11 +132,11 @@ def _open_mps(source: str, spec: EmbodimentSpec, provider: Provider, options: Ar
         assumptions=tuple(note for note, holds in notes.items() if holds),
         licence=options.licence,
     )
-    return FileRecording(declaration, {source_key(files.hands): partial(_read_mps, files, vrs, camera, options)})
+    return FileRecording(declaration, {source_key(files.hands): partial(_read_mps, files, camera, options)})
 
 
-def _read_mps(files: MpsFiles, vrs: VrsFile | None, camera: str, options: AriaOptions) -> Episode:
-    hands = read_hands(files)
+def _read_mps(files: MpsFiles, camera: str, options: AriaOptions) -> Episode:
+    hands, vrs = read_hands(files), None if options.vrs is None else VrsFile(options.vrs)
     device, maps = device_poses(files, hands.time_ns)
     rows = len(hands.time_ns)
     track = HandTrack(

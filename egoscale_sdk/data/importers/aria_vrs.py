@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.data.images import Size
 from egoscale_sdk.data.importers.images import encode_jpeg
+from egoscale_sdk.data.importers.spool import JpegSpool
 from egoscale_sdk.data.importers.trajectory import poses_at
 from egoscale_sdk.errors import DataError, require_extra
 from egoscale_sdk.geometry import Floats
@@ -104,7 +105,7 @@ class VrsFile:
     def images(self, size: Size | None) -> ImageStream:
         """Decode every colour picture and encode it as JPEG."""
         stream = self._stream(RGB, "has no colour camera")
-        jpegs, stamps = [], []
+        jpegs, stamps = JpegSpool(), []
         with _native_log():
             for index in range(self._provider.get_num_data(stream)):
                 picture, record = self._provider.get_image_data_by_index(stream, index)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from egoscale_sdk.data.images import Size, check_size, decode, jpeg_size, resize_area
+from egoscale_sdk.data.importers.spool import JpegSpool
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError, require_extra
 from egoscale_sdk.geometry import Floats
@@ -35,12 +36,12 @@ def camera_stream(name: str, native: Size, asked: Size | None, mount: str = "hea
         raise DataError(f"{error.errors()[0]['msg']}: {height}x{width}", where=f"camera {name!r}") from None
 
 
-def encode_jpeg(rgb: NDArray[np.uint8], size: Size | None = None) -> bytes:
+def encode_jpeg(rgb: NDArray[np.uint8], size: Size | None = None, quality: int = QUALITY) -> bytes:
     """Encode an image ``(h, w, 3)`` as JPEG, resized to ``size`` if it has another."""
     import simplejpeg
 
     sized = rgb if size is None else resize_area(rgb, size)
-    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sized), QUALITY, colorspace="RGB")
+    jpeg: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(sized), quality, colorspace="RGB")
     return jpeg
 
 
@@ -103,7 +104,7 @@ def video_frames(path: Path, extra: str) -> int:
         return int(stream.frames)
 
 
-def video_jpegs(path: Path, extra: str, size: Size | None = None, wanted: range | None = None) -> list[bytes]:
+def video_jpegs(path: Path, extra: str, size: Size | None = None, wanted: range | None = None) -> JpegSpool:
     """Decode every frame of a video, or those whose numbers are wanted, and encode them as JPEG.
 
     Raises:
@@ -111,10 +112,10 @@ def video_jpegs(path: Path, extra: str, size: Size | None = None, wanted: range 
         MissingExtraError: PyAV is not installed.
     """
     with _Video(path, extra) as stream:
-        return [encode_jpeg(image) for _, image in _decoded(stream, path, size, wanted)]
+        return JpegSpool(encode_jpeg(image) for _, image in _decoded(stream, path, size, wanted))
 
 
-def video_jpegs_at(path: Path, extra: str, times_s: Floats, size: Size | None = None) -> list[bytes]:
+def video_jpegs_at(path: Path, extra: str, times_s: Floats, size: Size | None = None) -> JpegSpool:
     """Decode the frames of a video that show ``times_s (T,)``, in order, and encode them as JPEG.
 
     The decoder starts at the key frame before the first time and stops after the last. A frame is that of a time if
@@ -124,7 +125,7 @@ def video_jpegs_at(path: Path, extra: str, times_s: Floats, size: Size | None = 
         DataError: the file is missing, truncated or no video, or has no frame at one of the times.
         MissingExtraError: PyAV is not installed.
     """
-    jpegs: list[bytes] = []
+    jpegs = JpegSpool()
     if len(times_s) == 0:
         return jpegs
     with _Video(path, extra) as stream:

@@ -18,6 +18,7 @@ from egoscale_sdk.data.importers.keypoint_table import Bools, EpisodeFacts, Keyp
 from egoscale_sdk.data.importers.people import Context, HandTrack, people_episode, row_rate, without_frozen
 from egoscale_sdk.data.importers.placement import Placement, find_trajectory, place
 from egoscale_sdk.data.importers.sources import source_key, task_span
+from egoscale_sdk.data.importers.spool import JpegSpool
 from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import Floats, quaternion_from_rotation, rotation_from_quaternion
@@ -162,7 +163,7 @@ class KeypointSource:
     def _images(self) -> dict[str, ImageStream]:
         size = self.options.image_size
         if self.table.jpegs:
-            jpegs = [as_jpeg(jpeg, size, f"{self.file}:jpegs") for jpeg in self.table.jpegs]
+            jpegs = JpegSpool(as_jpeg(jpeg, size, f"{self.file}:jpegs") for jpeg in self.table.jpegs)
         elif self.video is not None:
             jpegs = video_jpegs(self.video, EXTRA, size)
         else:

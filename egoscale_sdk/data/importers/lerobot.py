@@ -34,6 +34,7 @@ from egoscale_sdk.data.importers.lerobot_meta import (
 from egoscale_sdk.data.importers.lerobot_table import LeRobotTable
 from egoscale_sdk.data.importers.people import check_times, nanoseconds
 from egoscale_sdk.data.importers.sources import FileRecording, ImportOptions, source_key
+from egoscale_sdk.data.importers.spool import JpegSpool
 from egoscale_sdk.data.lerobot_own import OWN_FILE, OwnMeta
 from egoscale_sdk.errors import DataError, did_you_mean, require_extra
 from egoscale_sdk.ids import parse_id
@@ -199,14 +200,14 @@ class _EpisodeReader:
             jpegs = self._video(feature, episode, time_ns, seen)
         else:
             cells, where = table.pictures(feature), f"{table.path}:{feature}"
-            jpegs = [
+            jpegs = JpegSpool(
                 as_jpeg(cell, self.options.image_size, where) for cell, use in zip(cells, seen, strict=True) if use
-            ]
+            )
         return ImageStream(jpegs, time_ns[seen], self.columns.calibration(episode, name))
 
     def _video(
         self, feature: str, episode: LeRobotEpisode, time_ns: NDArray[np.int64], seen: NDArray[np.bool_]
-    ) -> list[bytes]:
+    ) -> JpegSpool:
         clip, size = episode.clips[feature], self.options.image_size
         if clip.start_s is not None:
             return video_jpegs_at(clip.path, EXTRA, clip.start_s + time_ns[seen] / 1e9, size)

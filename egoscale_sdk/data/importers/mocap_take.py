@@ -15,6 +15,7 @@ from egoscale_sdk.data.importers.mocap_session import METRES, CameraSpec, GloveS
 from egoscale_sdk.data.importers.mocap_table import EXTRA, StampedTable, read_joint_points, read_poses, read_table
 from egoscale_sdk.data.importers.placement import span
 from egoscale_sdk.data.importers.sources import ImportOptions, task_span
+from egoscale_sdk.data.importers.spool import JpegSpool
 from egoscale_sdk.data.importers.trajectory import poses_at, values_at
 from egoscale_sdk.data.writer import IMAGE_MAX_AGE_NS
 from egoscale_sdk.errors import DataError
@@ -149,7 +150,7 @@ class Take:
             files = picture_files(path)
             if len(files) != len(stamps):
                 raise DataError(f"has {len(files)} JPEG files for {len(stamps)} stamps", where=str(path))
-            jpegs = [as_jpeg(files[n].read_bytes(), options.image_size, str(files[n])) for n in wanted]
+            jpegs = JpegSpool(as_jpeg(files[n].read_bytes(), options.image_size, str(files[n])) for n in wanted)
         if len(jpegs) != len(wanted):
             raise DataError(f"has {first + len(jpegs)} frames for {len(stamps)} stamps: truncated?", where=str(path))
         return ImageStream(jpegs, stamps[wanted.start : wanted.stop], _calibration(camera))
