@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from egoscale_sdk.data.episodes import CODED, NUMBERS, Chunk, Piece
 from egoscale_sdk.data.records import ChunkRecord
-from egoscale_sdk.data.store import Store
+from egoscale_sdk.data.store import Store, open_file
 from egoscale_sdk.data.tables import UNKNOWN, Texts, pack_texts, unpack_texts
 from egoscale_sdk.errors import DataError
 
@@ -36,7 +37,12 @@ class FileChunk:
     def __init__(self, file: Path, record: ChunkRecord, where: str) -> None:
         self._file, self._where = file, where
         self._kept: dict[str, Array] = {}
-        with file.open("rb") as handle:
+        handle = open_file(file)
+        if handle is None:
+            raise DataError("is missing", where=where, hint=HINT)
+        with handle:
+            if os.fstat(handle.fileno()).st_size != record.size:
+                raise DataError("is not as long as it was", where=where, hint=HINT)
             found = hashlib.file_digest(handle, "sha256").hexdigest()
         if f"sha256:{found}" != record.sha256:
             raise DataError("was changed after it was written", where=where, hint=HINT)
@@ -69,10 +75,7 @@ def load_chunk(store: Store, record: ChunkRecord) -> FileChunk:
     """
     where = f"{store.where}/{record.name}"
     if store.local is not None:
-        file = store.local / record.name
-        if not file.is_file() or file.stat().st_size != record.size:
-            raise DataError("is missing or not as long as it was", where=where, hint=HINT)
-        return FileChunk(file, record, where)
+        return FileChunk(store.local / record.name, record, where)
     file = store.cache / record.name
     if not file.is_file() or file.stat().st_size != record.size:
         data = store.read(record.name, record.size)

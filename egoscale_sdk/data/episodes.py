@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Protocol, overload
+from typing import Annotated, Any, Protocol, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from egoscale_sdk.data.tables import JSON_COLUMNS, TEXT_LABELS, UNKNOWN, EpisodeEntry, Texts, episode_arrays, pack_texts
 from egoscale_sdk.errors import DataError
@@ -52,6 +53,10 @@ class EpisodeRef:
         return str(self.labels.get("task", ""))
 
 
+_Row = Annotated[int, Field(ge=0, lt=2**62)]
+_Count = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class EpisodeTable(Strict):
     """The episodes of one segment as a commit carries them, one list per column.
 
@@ -60,14 +65,23 @@ class EpisodeTable(Strict):
     """
 
     key: tuple[str, ...]
-    start: tuple[int, ...]
-    length: tuple[int, ...]
-    duration_ns: tuple[int, ...]
-    map_runs: tuple[int, ...]
-    success: tuple[int, ...]
+    start: tuple[_Row, ...]
+    length: tuple[_Count, ...]
+    duration_ns: tuple[_Row, ...]
+    map_runs: tuple[_Count, ...]
+    success: tuple[Annotated[int, Field(ge=-1, le=1)], ...]
     quality: tuple[float, ...]
-    labels: dict[str, tuple[int, ...]]
+    labels: dict[str, tuple[Annotated[int, Field(ge=-1, lt=2**31)], ...]]
     texts: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _columns_belong_together(self) -> Self:
+        columns = (*(getattr(self, name) for name in NUMBERS), *self.labels.values())
+        if set(self.labels) != set(CODED) or any(len(column) != len(self.key) for column in columns):
+            raise ValueError("the columns of the table of episodes are not of one length, or not those of a table")
+        if any(max(codes, default=-1) >= len(self.texts) for codes in self.labels.values()):
+            raise ValueError("labels have numbers of texts that are not there")
+        return self
 
     @classmethod
     def make(cls, entries: Sequence[EpisodeEntry], time_ns: Array, map_id: Array) -> EpisodeTable:

@@ -155,6 +155,8 @@ class CommitLog:
                 self._refuse_hole(expected, commits[-1])
         if not commits:
             raise self._no_log()
+        if snapshots and snapshots[-1] > commits[-1]:
+            self._refuse_hole(commits[-1] + 1, snapshots[-1])
         return commits[-1], snapshots
 
     def _probe(self, version: int | None) -> tuple[int, list[int]]:

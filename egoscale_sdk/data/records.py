@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from egoscale_sdk.data.episodes import EpisodeTable
 from egoscale_sdk.errors import DataError
@@ -74,6 +74,14 @@ class Addition(Strict):
     arrays: dict[FilePath, ArrayRecord] = {}
     statistics: dict[str, Moments] = {}
     table: EpisodeTable | None = None
+
+    @model_validator(mode="after")
+    def _episodes_lie_within(self) -> Self:
+        if self.table is not None and any(
+            start + length > self.entry.rows for start, length in zip(self.table.start, self.table.length, strict=True)
+        ):
+            raise ValueError(f"{self.entry.path} has episodes beyond its rows")
+        return self
 
 
 class Record(Strict):

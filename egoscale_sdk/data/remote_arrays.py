@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from egoscale_sdk.data.checksums import BLOCK, first_difference
 from egoscale_sdk.data.records import ArrayRecord
-from egoscale_sdk.data.store import Store
-from egoscale_sdk.data.stored import RESTORE, Files, Layout, changed
+from egoscale_sdk.data.store import RESTORE, Store
+from egoscale_sdk.data.stored import Files, Layout, changed
 from egoscale_sdk.errors import DataError
 
 Array = NDArray[Any]

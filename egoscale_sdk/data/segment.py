@@ -17,8 +17,8 @@ from egoscale_sdk.data import tables
 from egoscale_sdk.data.checksums import NAME, places
 from egoscale_sdk.data.records import Addition
 from egoscale_sdk.data.remote_arrays import RemoteArray
-from egoscale_sdk.data.store import Store, open_store
-from egoscale_sdk.data.stored import MAX_FOREIGN_BYTES, RESTORE, ArrayReader, Committed, StoredArray
+from egoscale_sdk.data.store import RESTORE, Store, open_store
+from egoscale_sdk.data.stored import MAX_FOREIGN_BYTES, ArrayReader, Committed, StoredArray
 from egoscale_sdk.data.writer import CONF_STEPS
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import LanguageSpan

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from io import BufferedReader
 from pathlib import Path
 
 from egoscale_sdk.errors import DataError
 
 SCHEMES = ("s3", "gs", "az", "http", "https")
 STAGING = "cache/staging"
+RESTORE = "restore it from a copy of the dataset, or import again"
 EMPTY_GROUP = b'{"attributes":{},"node_type":"group","zarr_format":3}'
 
 
@@ -119,24 +122,16 @@ class LocalStore(Store):
 
     def read(self, name: str, limit: int) -> bytes | None:
         """Return a whole file, or None if there is none."""
-        file = self.root / name
-        try:
-            if file.stat().st_size > limit:
-                raise DataError(f"is larger than {limit} bytes", where=str(file))
-            return file.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}", where=str(file)) from None
+        return read_file(self.root / name, limit)
 
     def read_range(self, name: str, start: int, stop: int) -> bytes:
         """Return bytes ``[start, stop)`` of a file."""
-        try:
-            with (self.root / name).open("rb") as handle:
-                handle.seek(start)
-                data = handle.read(stop - start)
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}", where=f"{self.root}/{name}") from None
+        handle = open_file(self.root / name)
+        if handle is None:
+            raise DataError("is missing", where=f"{self.root}/{name}")
+        with handle:
+            handle.seek(start)
+            data = handle.read(stop - start)
         return check_length(data, start, stop, f"{self.root}/{name}")
 
     def names(self, folder: str, after: str = "") -> list[str] | None:
@@ -218,6 +213,40 @@ def check_length(data: bytes, start: int, stop: int, where: str) -> bytes:
     if len(data) != stop - start:
         raise DataError(f"ends at byte {start + len(data)}; bytes {start}..{stop} were committed", where=where)
     return data
+
+
+def open_file(file: Path) -> BufferedReader | None:
+    """Open a file for reading, or return None if there is none.
+
+    Raises:
+        DataError: it is a folder, a link, a pipe or a device: a dataset holds its own files.
+    """
+    try:
+        # a link may lead anywhere, and a pipe would be waited for
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DataError(f"cannot be opened: {error.strerror}", where=str(file), hint=RESTORE) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DataError("is not a file", where=str(file), hint=RESTORE)
+    return open(handle, "rb")
+
+
+def read_file(file: Path, limit: int) -> bytes | None:
+    """Return a whole file, or None if there is none.
+
+    Raises:
+        DataError: it is larger than ``limit`` bytes, is not a file, or cannot be read.
+    """
+    handle = open_file(file)
+    if handle is None:
+        return None
+    with handle:
+        if os.fstat(handle.fileno()).st_size > limit:
+            raise DataError(f"is larger than {limit} bytes", where=str(file))
+        return handle.read(limit)
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,7 +10,6 @@ import json
 import math
 import mmap
 import os
-import stat
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.arrays import DTYPES
 from egoscale_sdk.data.checksums import BLOCK, block_count, first_difference
 from egoscale_sdk.data.records import ArrayRecord
+from egoscale_sdk.data.store import RESTORE, open_file, read_file
 from egoscale_sdk.errors import DataError
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ OPEN_SHARDS = 512
 """Shards that stay mapped; each holds a file descriptor, of which a process may have few."""
 MAX_FOREIGN_BYTES = 2**31
 """What is not laid out as we write it is read into memory whole, so there is a limit."""
-RESTORE = "restore it from a copy of the dataset, or import again"
+MAX_METADATA_BYTES = 2**24
 _RANGE_BYTES = 2**17
 
 
@@ -276,23 +276,17 @@ class _Shard:
 
     def open_bytes(self) -> mmap.mmap | None:
         """Map the file, no further than it was committed; None if it is too short to have an index."""
-        try:
-            # a pipe or a device must not be waited for, a link may lead anywhere
-            handle = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            raise DataError(f"cannot be opened: {error.strerror}", where=self.file, hint=RESTORE) from None
-        try:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                raise DataError("is not a file", where=self.file, hint=RESTORE)
-            size = found.st_size if self.committed is None else self.committed.size
-            if size != found.st_size:
-                raise DataError(f"has {found.st_size} bytes, {size} were committed", where=self.file, hint=RESTORE)
+        handle = open_file(Path(self.file))
+        if handle is None:
+            raise DataError("is missing", where=self.file, hint=RESTORE)
+        with handle:
+            found = os.fstat(handle.fileno()).st_size
+            size = found if self.committed is None else self.committed.size
+            if size != found:
+                raise DataError(f"has {found} bytes, {size} were committed", where=self.file, hint=RESTORE)
             if size < self.layout.index_bytes:
                 return None
-            view = mmap.mmap(handle, size, access=mmap.ACCESS_READ)
-        finally:
-            os.close(handle)
+            view = mmap.mmap(handle.fileno(), size, access=mmap.ACCESS_READ)
         view.madvise(mmap.MADV_RANDOM)
         return view
 
@@ -365,10 +359,10 @@ def _mapped(shard: _Shard) -> _Flat | None:
 
 
 def _metadata(folder: Path) -> bytes:
-    try:
-        return (folder / "zarr.json").read_bytes()
-    except OSError as error:
-        raise DataError(f"is not the metadata of an array: {error}", where=f"{folder}/zarr.json") from None
+    text = read_file(folder / "zarr.json", MAX_METADATA_BYTES)
+    if text is None:
+        raise DataError("is not the metadata of an array: it is missing", where=f"{folder}/zarr.json")
+    return text
 
 
 def _shards(folder: Path, layout: Layout, files: Files | None) -> list[_Shard]:
