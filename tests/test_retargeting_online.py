@@ -66,3 +66,17 @@ def test_it_starts_where_the_robot_is_and_checks_shapes():
     assert torch.equal(retargeter.step(torch.full((21, 3), torch.nan)).joints, start)
     with pytest.raises(ValueError, match=r"\(21, 3\)"):
         retargeter.step(torch.zeros(1, 21, 3))
+
+
+@pytest.mark.parametrize("target", ["shape", "scaled"])
+def test_a_frame_alone_is_what_torch_makes_of_it(target):
+    """Number by number, as teleoperation runs it, and by torch from the same source."""
+    ours = OnlineRetargeter(hand("unitree/g1_dex3"), target=target)
+    theirs = OnlineRetargeter(hand("unitree/g1_dex3"), target=target)
+    theirs._follow = lambda *given: [part.flatten().tolist() for part in theirs._frame(*given)]
+    motion = human_hand.clip(12)
+    motion[4, 5:9] = np.nan
+    motion[7] *= 1e60
+    (joints, valid), (wanted, known) = follow(ours, motion), follow(theirs, motion)
+    torch.testing.assert_close(joints, wanted, rtol=0, atol=1e-6)
+    assert valid.tolist() == known.tolist() == [frame not in (4, 7) for frame in range(12)]

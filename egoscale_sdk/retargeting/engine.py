@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -58,6 +59,8 @@ class FingerEngine(Engine):
         columns = torch.from_numpy(chains.columns)
         self._columns, self._real = columns.clamp(min=0), (columns >= 0)[..., None]
         self._scale = torch.from_numpy(chains.scale)[..., None]
+        self._found = columns.numel() + torch.arange(len(hand.actuated))  # of each joint: its variable, or itself
+        self._found[columns[columns >= 0]] = torch.arange(columns.numel()).reshape(columns.shape)[columns >= 0]
         ends = torch.stack(float32_limits(hand)).clamp(-UNBOUNDED_RAD, UNBOUNDED_RAD)
         bounds = ends[:, self._columns][..., None] / self._scale
         self.bounds = torch.where(self._real, bounds, 0.0)
@@ -78,9 +81,8 @@ class FingerEngine(Engine):
 
     def joints(self, u: Tensor, rest: Tensor) -> Tensor:
         """See `Engine.joints`."""
-        real = self._real[..., 0]
-        values = u * self._scale.to(u)
-        return rest.expand(-1, u.shape[-1]).index_copy(0, self._columns[real], values[real])
+        values = (u * self._scale.to(u)).flatten(0, 1)
+        return torch.cat([values, rest.expand(-1, u.shape[-1])])[self._found]
 
     def points(self, u: Tensor) -> Tensor:
         """See `Engine.points`."""
@@ -97,11 +99,18 @@ class FingerEngine(Engine):
         *framewise, damping = given
         u = framewise[0]
         constants, bounds = self._step.constants(u), self.bounds.to(u)
-        parts = []
-        for start in range(0, u.shape[-1], self._chunk):
+
+        def run(start: int) -> Tensor:
             now, *rest, rho = (part[..., start : start + self._chunk] for part in framewise)
-            parts.append(self._run(constants, now, bounds, *rest, rho.expand_as(now), damping))
-        return torch.cat(parts, dim=-1)
+            return self._run(constants, now, bounds, *rest, rho.expand_as(now), damping)
+
+        starts = range(0, u.shape[-1], self._chunk)
+        threads = min(torch.get_num_threads(), len(starts))
+        if threads < 2 or not u.is_cpu or any(part.requires_grad for part in given):
+            return torch.cat([run(start) for start in starts], dim=-1)
+        # chunks side by side: one is too small for torch to share its operations out among threads
+        with ThreadPoolExecutor(threads, initializer=torch.set_grad_enabled, initargs=(False,)) as pool:
+            return torch.cat(list(pool.map(run, starts)), dim=-1)
 
     def grouped(self, fingers: Tensor) -> Tensor:
         """See `Engine.grouped`."""

@@ -14,7 +14,8 @@ from egoscale_sdk.retargeting.clips import finite
 from egoscale_sdk.retargeting.engine import Engine
 from egoscale_sdk.retargeting.goals import Correspondence, Goals, Person, goals, proportions
 from egoscale_sdk.retargeting.kernels import sweeps
-from egoscale_sdk.retargeting.kernels.native import Framewise, Function
+from egoscale_sdk.retargeting.kernels.native import Framewise
+from egoscale_sdk.retargeting.kernels.trace import Function
 from egoscale_sdk.retargeting.terms import Target, Term
 from egoscale_sdk.retargeting.trajectory import misfit
 from egoscale_sdk.specs import Side

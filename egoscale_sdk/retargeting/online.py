@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from egoscale_sdk.interfaces import RetargetResult
-from egoscale_sdk.retargeting.canonical import bone_lengths, bone_readings, canonical_hand
+from egoscale_sdk.retargeting.canonical import bone_readings, canonical_hand
+from egoscale_sdk.retargeting.chains import padded_chains
 from egoscale_sdk.retargeting.clips import finite, float32_limits, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
+from egoscale_sdk.retargeting.engine import Engine, FingerEngine
 from egoscale_sdk.retargeting.goals import Person, correspondence, goals, proportions
+from egoscale_sdk.retargeting.kernels.scalars import Constant
+from egoscale_sdk.retargeting.kernels.tape import Tape
+from egoscale_sdk.retargeting.kernels.trace import Function, Input, TraceError
 from egoscale_sdk.retargeting.quality import thumb_first
 from egoscale_sdk.retargeting.smoothing import ROUNDING
 from egoscale_sdk.retargeting.terms import Target, finger_terms
@@ -58,15 +64,21 @@ class OnlineRetargeter:
     ) -> None:
         self.hand, self.target, self.effort = hand, target, effort
         self._terms = finger_terms(max(len(finger.frames) for finger in hand.fingers), target)
-        self._engine = DenseEngine(hand, self._terms)
+        chains = padded_chains(hand)
+        self._engine: Engine = (
+            DenseEngine(hand, self._terms) if chains is None else FingerEngine(hand, chains, self._terms)
+        )
         rest = self._engine.points(self._engine.variables(open_pose(hand)[:, None]))
         self._own = correspondence(thumb_first(hand), rest[..., 0])
-        self._limits = [end.float() for end in float32_limits(hand)]
+        self._limits = float32_limits(hand)
         speeds = [joint.velocity for joint in hand.actuated]
-        self._step = torch.tensor([torch.inf if v is None else v / rate_hz - ROUNDING for v in speeds])
+        self._step = torch.tensor([torch.inf if v is None else v / rate_hz - ROUNDING for v in speeds]).double()
         self._seen: list[Tensor] = []
-        self._person: Person | None = None
-        self.joints = (open_pose(hand) if start is None else start).float().clamp(*self._limits)
+        self._person = Person(torch.ones(1), torch.ones(1))
+        self.joints = (open_pose(hand) if start is None else start).double().clamp(*self._limits).float()
+        raw = Input((21, 3), torch.float64, frames=0), Input((21,), frames=0)
+        self._look = _fast(self._bones, raw)
+        self._follow = _fast(self._frame, (*raw, *(Input(s, torch.float64) for s in ((), (), (len(self._step),)))))
 
     def step(self, keypoints: Tensor, confidence: Tensor | None = None) -> RetargetResult:
         """Take one frame further.
@@ -83,27 +95,48 @@ class OnlineRetargeter:
         """
         if keypoints.shape != (21, 3) or (confidence is not None and confidence.shape != (21,)):
             raise ValueError(f"keypoints of one frame must be (21, 3), got {tuple(keypoints.shape)}")
-        seen = torch.ones(21) if confidence is None else confidence
-        points, sure = finite(keypoints.detach().double(), seen)
-        hand = canonical_hand(points[None], sure[None], self.hand.side, torch.float64)
-        if not bool(hand.valid[0]):
-            return RetargetResult(self.joints, torch.zeros(()), hand.valid[0])
-        wanted = goals(self._own, self._terms, self.target, hand, self._proportions(bone_lengths(*bone_readings(hand))))
-        last = self._engine.variables(self.joints.double()[:, None])
-        u, rho = last, torch.full((len(last), 1, 1), self.effort.pull, dtype=torch.float64)
-        for _ in range(self.effort.steps):
-            u = self._engine.step(u, wanted, last, rho, 1e-4)
-        joints = self._engine.joints(u, last)[:, 0].float()
-        joints = torch.minimum(torch.maximum(joints, self.joints - self._step), self.joints + self._step)
-        self.joints = joints.clamp(*self._limits)
-        reached = self._engine.variables(self.joints.double()[:, None])
-        residual = misfit(self._engine, self._terms, wanted, reached)[0]
-        return RetargetResult(self.joints, residual.float(), hand.valid[0])
+        seen = torch.ones(21) if confidence is None else confidence.detach().float()
+        raw = keypoints.detach().double()[None], seen[None]
+        if len(self._seen) < CALIBRATION_FRAMES:
+            self._calibrate(*raw)
+        person = self._person.size.double(), self._person.scale.double()
+        joints, residual, valid = self._follow(*raw, *person, self.joints.double()[:, None])
+        if not valid[0]:
+            return RetargetResult(self.joints, torch.zeros(()), torch.tensor(False))
+        self.joints = torch.tensor(joints, dtype=torch.float32)
+        return RetargetResult(self.joints, torch.tensor(residual[0], dtype=torch.float32), torch.tensor(True))
 
-    def _proportions(self, bones_m: Tensor) -> Person:
-        """The person's, from the median of the first frames; known for good after `CALIBRATION_FRAMES`."""
-        if self._person is None or len(self._seen) < CALIBRATION_FRAMES:
-            self._seen.append(bones_m)
+    def _calibrate(self, keypoints: Tensor, seen: Tensor) -> None:
+        """Take the person's proportions from the median of the first frames."""
+        lengths, (valid,) = self._look(keypoints, seen)
+        if valid:
+            self._seen.append(torch.tensor(lengths, dtype=torch.float64))
             median = torch.stack(self._seen, -1).nanmedian(-1).values[:, None]
             self._person = proportions(self._own, median.nan_to_num(), (~median.isnan()).to(median))
-        return self._person
+
+    def _bones(self, keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Lengths of all bones ``(20, 1)``, NaN where not seen, and whether there is a hand."""
+        hand = canonical_hand(*finite(keypoints, seen), self.hand.side, torch.float64)
+        lengths, shown = bone_readings(hand)
+        return torch.where(shown > 0, lengths, torch.nan), hand.valid
+
+    def _frame(self, keypoints: Tensor, seen: Tensor, size: Tensor, scale: Tensor, joints: Tensor) -> list[Tensor]:
+        """The next joints ``(J, 1)``, their residual and whether there is a hand."""
+        engine, hand = self._engine, canonical_hand(*finite(keypoints, seen), self.hand.side, torch.float64)
+        wanted = goals(self._own, self._terms, self.target, hand, Person(size, scale))
+        last = u = engine.variables(joints)
+        rho = torch.full_like(u, self.effort.pull)
+        for _ in range(self.effort.steps):
+            u = engine.step(u, wanted, last, rho, 1e-4)
+        step, (lower, upper) = self._step[:, None], (end[:, None] for end in self._limits)
+        moved = torch.minimum(torch.maximum(engine.joints(u, joints), joints - step), joints + step)
+        moved = torch.minimum(torch.maximum(moved, lower), upper)
+        return [moved, misfit(engine, self._terms, wanted, engine.variables(moved)), hand.valid]
+
+
+def _fast(function: Function, inputs: Sequence[Input]) -> Callable[..., list[list[Constant]]]:
+    """A framewise function of one frame, as a tape where that is possible."""
+    try:
+        return Tape(function, inputs)
+    except TraceError:
+        return lambda *given: [part.flatten().tolist() for part in function(*given)]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from egoscale_sdk.retargeting.kernels.build import BuildError, build, say_once
 from egoscale_sdk.retargeting.kernels.cpp import written
-from egoscale_sdk.retargeting.kernels.trace import KINDS, Input, TraceError, trace
+from egoscale_sdk.retargeting.kernels.trace import KINDS, Function, Input, TraceError, trace
 
 DTYPES = {kind: dtype for dtype, kind in KINDS.items()}
 ALONE = 1024  # frames per thread below which another thread costs more than it saves
 LAYOUTS = {-1: 0, 0: 1, None: 2}
-
-
-Function = Callable[..., Tensor | Sequence[Tensor]]
 
 
 class Operand(ctypes.Structure):

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from egoscale_sdk.retargeting.kernels.scalars import Kind, Scalars
 
+Function = Callable[..., Tensor | Sequence[Tensor]]
 KINDS: dict[torch.dtype, Kind] = {torch.float32: "f32", torch.float64: "f64", torch.bool: "bool"}
 FRAMES = 2  # traced: one whose program is kept, and one that it must not depend on
 
@@ -73,7 +74,7 @@ class Program:
         return self.scalars.operations[self.outputs[output][0]].kind
 
 
-def trace(function: Callable[..., Tensor | Sequence[Tensor]], inputs: Sequence[Input]) -> Program:
+def trace(function: Function, inputs: Sequence[Input]) -> Program:
     """Return the program of a framewise function whose outputs have their frames last.
 
     Raises:
