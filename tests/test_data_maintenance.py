@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from egoscale_sdk.cli import main
 from egoscale_sdk.data import Dataset, EpisodeRef, validate_dataset
-from egoscale_sdk.data.maintenance.compact import compact, reshard
+from egoscale_sdk.data.maintenance.compact import compact
 from egoscale_sdk.data.maintenance.leftovers import collect_leftovers, forget_versions, leftovers
 from egoscale_sdk.data.maintenance.merge import merge
+from egoscale_sdk.data.maintenance.rechunk import Recoding, rechunk
 from egoscale_sdk.data.maintenance.split import SplitPlan, assign, split, together
+from egoscale_sdk.engine import choose_engine
 from egoscale_sdk.errors import DataError, DeclarationError, RecipeError
 from egoscale_sdk.training.sources import divided
 from tests.data_kit import camera, episode, human_declaration, robot_declaration
@@ -122,12 +124,6 @@ def test_an_incomplete_action_set_stays_as_incomplete_as_it_was(recorded):
     assert len(recorded.segments) == 2
     (missing,) = recorded.missing_segments("claw").values()
     assert missing == 40
-
-
-def test_shards_of_another_size_hold_the_same(recorded):
-    before = contents(recorded)
-    assert reshard(recorded, 2**16).rewritten == 6
-    assert contents(Dataset.open(recorded.path)) == before
 
 
 def test_what_is_recorded_during_a_compaction_is_kept(recorded, monkeypatch):
@@ -315,6 +311,70 @@ def test_a_flipped_bit_is_not_copied(pair, tmp_path):
     merged = Dataset.open(tmp_path / "all.zarr")
     assert len(merged.episodes) == 0
     assert leftovers(merged) == []
+
+
+# --- copies at another size ----------------------------------------------------------------------------------------
+
+
+def test_a_copy_with_other_shards_holds_the_same(recorded, tmp_path):
+    split(recorded, SplitPlan(THREE, {}))
+    done = rechunk(recorded, tmp_path / "copy.zarr", Recoding(shard_bytes=2**16))
+    assert (done.episodes, done.segments, done.present) == (6, 6, 0)
+    copy = Dataset.open(tmp_path / "copy.zarr")
+    assert contents(copy) == contents(recorded)
+    assert copy.declaration.uid != recorded.declaration.uid
+
+
+def test_a_copy_at_training_size_differs_in_its_images_only(recorded, tmp_path):
+    rechunk(recorded, tmp_path / "small.zarr", Recoding({"head": (12, 16)}, quality=95))
+    small = Dataset.open(tmp_path / "small.zarr")
+    head, wrist = small.declaration.cameras
+    assert (head.height_px, head.width_px, head.native) == (12, 16, False)
+    assert wrist == recorded.declaration.cameras[1]
+    before, after = contents(recorded), contents(small)
+    for key, own in before.items():
+        own.pop("head"), after[key].pop("head")
+    assert after == before
+    for row in (0, 7, 19):
+        there, here = recorded.image(0, "head", row), small.image(0, "head", row)
+        assert here.shape == (12, 16, 3)
+        assert abs(int(there.mean()) - int(here.mean())) <= 2
+
+
+def test_an_interrupted_copy_is_gone_on_with_and_new_episodes_follow(recorded, tmp_path, monkeypatch):
+    out, published = tmp_path / "copy.zarr", []
+
+    def stop_after_two(done, total=None, note=""):
+        published.append(done)
+        if len(published) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rechunk(recorded, out, Recoding(), progress=stop_after_two)
+    assert len(Dataset.open(out).episodes) == 2
+    recorded.append([episode("new", recorded.declaration, raw={"force": np.zeros((40, 2), np.float32)})])
+    done = rechunk(recorded, out, Recoding())
+    assert (done.segments, done.present) == (5, 2)
+    copy = Dataset.open(out)
+    assert copy.keys() == recorded.keys()
+    assert leftovers(copy) == []
+
+
+@pytest.mark.slow
+def test_workers_make_the_same_copy(recorded, tmp_path):
+    rechunk(recorded, tmp_path / "a.zarr", Recoding({"head": (12, 16)}))
+    rechunk(recorded, tmp_path / "b.zarr", Recoding({"head": (12, 16)}), choose_engine("process", 2))
+    assert contents(Dataset.open(tmp_path / "a.zarr")) == contents(Dataset.open(tmp_path / "b.zarr"))
+
+
+def test_a_camera_that_is_not_there_and_the_dataset_itself_are_refused(recorded, tmp_path):
+    with pytest.raises(DataError, match="did you mean 'head'"):
+        rechunk(recorded, tmp_path / "x.zarr", Recoding({"heat": (12, 16)}))
+    with pytest.raises(DataError, match="is the dataset that is copied"):
+        rechunk(recorded, recorded.path, Recoding())
+    rechunk(recorded, tmp_path / "x.zarr", Recoding({"head": (12, 16)}))
+    with pytest.raises(DeclarationError, match="holds another cameras"):
+        rechunk(recorded, tmp_path / "x.zarr", Recoding({"head": (6, 8)}))
 
 
 # --- splits ------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ COMMANDS: dict[str, Command] = {
     "dataset split": Command("care", "split", "divide a dataset into train, val and test"),
     "dataset merge": Command("care", "merge", "copy several datasets of one embodiment into one"),
     "dataset compact": Command("care", "compact", "join small segments into ones of an hour"),
+    "dataset rechunk": Command("care", "rechunk", "copy a dataset with images at training size or other shards"),
     "dataset gc": Command("care", "gc", "remove what killed writers left behind"),
     "doctor": Command("doctor", "doctor", "examine a dataset, and whether it suits a checkpoint"),
     "train": Command("train", "train", "train one policy on one or more datasets"),

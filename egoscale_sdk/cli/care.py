@@ -1,4 +1,4 @@
-"""``egoscale dataset split|merge|compact|gc``: care of a dataset; each leaves the old version or the new one."""
+"""``egoscale dataset split|merge|compact|gc|rechunk``: each leaves the old version of a dataset, or the new one."""
 
 from __future__ import annotations
 
@@ -200,6 +200,68 @@ def gc(
         },
         as_json=json,
         text="\n".join([*lines, f"{dataset}: {len(found)} leftovers, {freed / 1e6:.1f} MB {verb}"]),
+    )
+
+
+def rechunk(
+    dataset: Positional[str],
+    *,
+    out: str,
+    image_size: tuple[int, int] | None = None,
+    cameras: tuple[str, ...] = (),
+    quality: int = 80,
+    shard_mib: int | None = None,
+    engine: Literal["local", "process", "ray"] | None = None,
+    workers: int | None = None,
+    json: bool = False,
+    quiet: Quiet = False,
+) -> None:
+    """Copy a dataset with images at the size that is trained with, or with larger shards for an object store.
+
+    Rows, texts, calibrations and action sets stay what they were. A segment is a task and a commit: interrupted, it
+    is gone on with by running it again, which also adds what was recorded since.
+
+    Examples:
+        egoscale dataset rechunk people.zarr --out people224.zarr --image-size 224 224
+        egoscale dataset rechunk people.zarr --out s3://bucket/people.zarr --shard-mib 256 --engine process
+
+    Args:
+        dataset: A dataset, e.g. people.zarr.
+        out: Where the copy is made, or gone on with.
+        image_size: Height and width of the images, in pixels.
+        cameras: Cameras whose images are resized; by default all.
+        quality: JPEG quality of resized images.
+        shard_mib: Largest shard, MiB; 64 by default.
+        engine: Who computes it: local (this process), process (several on this machine) or ray (a cluster).
+        workers: How many at a time; by default one for each core.
+        json: Print JSON: out, version, episodes, segments, present.
+        quiet: No progress.
+    """
+    from egoscale_sdk.cli.console import emit, progress_bar
+    from egoscale_sdk.data import Dataset
+    from egoscale_sdk.data.maintenance.rechunk import Recoding
+    from egoscale_sdk.data.maintenance.rechunk import rechunk as copy_dataset
+    from egoscale_sdk.engine import choose_engine
+    from egoscale_sdk.errors import check_range
+
+    check_range("--quality", quality, 1, 100)
+    for side in image_size or ():
+        check_range("--image-size", side, 8, 8192)
+    if shard_mib is not None:
+        check_range("--shard-mib", shard_mib, 1, 4096)
+    chosen = choose_engine(engine, workers)
+    opened = Dataset.open(dataset)
+    names = cameras or tuple(camera.name for camera in opened.declaration.cameras)
+    sizes = dict.fromkeys(names, image_size) if image_size else {}
+    recoding = Recoding(sizes, quality, None if shard_mib is None else shard_mib * 2**20)
+    with progress_bar("rechunk", quiet=quiet) as progress:
+        done = copy_dataset(opened, out, recoding, chosen, progress)
+    version = Dataset.open(out).version
+    there = f", {done.present} were there" if done.present else ""
+    emit(
+        {"out": out, "version": version, **asdict(done)},
+        as_json=json,
+        text=f"{out} (version {version}): {done.episodes} episodes in {done.segments} segments copied{there}",
     )
 
 

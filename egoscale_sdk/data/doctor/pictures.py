@@ -37,7 +37,8 @@ class Pictures(Check):
             self._looked[camera.name] += bool(images)
             for data in images:
                 self._image(case.ref.key, camera.name, data, size)
-            self._calibration(case, camera.name, size)
+            if camera.native:  # of resized pictures the calibration is that of the native ones
+                self._calibration(case, camera.name, size)
             self._places.add(f"frozen {camera.name}", case.ref.key, _frozen_rows(case, camera.name))
 
     def findings(self) -> Iterator[Finding]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from egoscale_sdk.data.dataset import Dataset
-from egoscale_sdk.data.episodes import EpisodeRef
-from egoscale_sdk.data.maintenance.joined import Piece, derived_of, discard, join_derived, join_segments
+from egoscale_sdk.data.maintenance.joined import derived_of, discard, join_derived, join_segments, pieces_of
 from egoscale_sdk.data.records import Addition, Change, Entry
 from egoscale_sdk.progress import Progress, silent
 
@@ -40,30 +39,15 @@ def compact(dataset: Dataset, hours: float = 1.0, progress: Progress = silent) -
         DataError: a segment is damaged; what was joined before it stays joined.
     """
     rows = hours * 3600 * dataset.declaration.fps
-    return rewrite_segments(dataset, lambda: _groups(dataset, rows), None, progress)
-
-
-def reshard(dataset: Dataset, shard_bytes: int, progress: Progress = silent) -> Rewriting:
-    """Write every segment anew with shards of up to ``shard_bytes``, as larger ones suit object stores."""
-    done: set[str] = set(dataset.entries)
-    return rewrite_segments(
-        dataset, lambda: [(path,) for path in dataset.segments if path in done], shard_bytes, progress
-    )
-
-
-def rewrite_segments(
-    dataset: Dataset, plan: Callable[[], list[Group]], shard_bytes: int | None, progress: Progress
-) -> Rewriting:
-    """Write each planned group as one segment, a commit a group; the plan is made anew after each."""
-    before, rewritten, total = len(dataset.segments), 0, None
-    while groups := plan():
-        total = total or sum(map(len, groups))
+    before, rewritten, total = len(dataset.segments), 0, 0
+    while groups := _groups(dataset, rows):
+        total = max(total, rewritten + sum(map(len, groups)))
         try:
-            _rewrite(dataset, groups[0], shard_bytes)
+            _rewrite(dataset, groups[0])
         except _StaleError:
             continue
         rewritten += len(groups[0])
-        progress(rewritten, max(total, rewritten), f"{len(dataset.segments)} segments")
+        progress(rewritten, total, f"{len(dataset.segments)} segments")
     return Rewriting(before, len(dataset.segments), rewritten)
 
 
@@ -96,16 +80,16 @@ def _sets(made_from: dict[str, list[str]], path: str) -> tuple[str, ...]:
     return tuple(sorted(item.split("/")[1] for item in made_from.get(path, ())))
 
 
-def _rewrite(dataset: Dataset, group: Group, shard_bytes: int | None) -> None:
+def _rewrite(dataset: Dataset, group: Group) -> None:
     replaced = _replaced(dataset, group)
-    pieces = _pieces(dataset, group)
+    pieces = pieces_of(dataset, group)
     written: list[Addition] = []
     try:
         if pieces:
-            base = join_segments(dataset, pieces, shard_bytes)
+            base = join_segments(dataset, pieces)
             written.append(base)
             names = _sets(derived_of(dataset), group[0])
-            written.extend(join_derived(dataset, name, pieces, base.entry, shard_bytes) for name in names)
+            written.extend(join_derived(dataset, name, pieces, base.entry) for name in names)
 
         def change() -> Change:
             if _replaced(dataset, group) != replaced:
@@ -122,10 +106,3 @@ def _replaced(dataset: Dataset, group: Group) -> dict[str, Entry]:
     """Entries of the segments and of everything derived from them."""
     chosen = set(group)
     return {path: entry for path, entry in dataset.entries.items() if path in chosen or entry.base in chosen}
-
-
-def _pieces(dataset: Dataset, group: Group) -> list[Piece]:
-    visible: dict[str, list[EpisodeRef]] = defaultdict(list)
-    for episode in dataset.episodes:
-        visible[episode.segment].append(episode)
-    return [Piece(dataset.segment(path), tuple(visible[path])) for path in group if visible[path]]

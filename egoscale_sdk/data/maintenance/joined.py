@@ -1,11 +1,11 @@
-"""Several segments written as one: every number, image and text of the visible episodes stays what it was."""
+"""Several segments written as one: every number, text and (unless another size is asked for) image stays as it was."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -17,8 +17,11 @@ from egoscale_sdk.data import tables
 from egoscale_sdk.data.arrays import ByteStream, write_array
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.episodes import EpisodeRef
+from egoscale_sdk.data.images import Size, decode_into
+from egoscale_sdk.data.importers.images import encode_jpeg
 from egoscale_sdk.data.records import Addition, Entry
 from egoscale_sdk.data.segment import Segment, StoredObject
+from egoscale_sdk.data.store import Store
 from egoscale_sdk.data.writer import StagedFolder, row_statistics
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import LanguageSpan
@@ -64,29 +67,57 @@ class Piece:
         return {camera: self.segment.calibrations(camera) for camera in cameras_of(self.segment)}
 
 
+def pieces_of(dataset: Dataset, segments: Sequence[str]) -> list[Piece]:
+    """Return the visible episodes of segments; a segment that has none is left out."""
+    visible: dict[str, list[EpisodeRef]] = defaultdict(list)
+    for episode in dataset.episodes:
+        visible[episode.segment].append(episode)
+    return [Piece(dataset.segment(path), tuple(visible[path])) for path in segments if visible[path]]
+
+
 def cameras_of(stored: StoredObject) -> list[str]:
     """Names of the cameras that an object holds images of."""
     return [name.split("/")[1] for name in stored.names if name.startswith("cams/") and name.endswith("/data")]
 
 
-def join_segments(dataset: Dataset, pieces: Sequence[Piece], shard_bytes: int | None = None) -> Addition:
+@dataclass(frozen=True)
+class Form:
+    """How joined segments are written.
+
+    Attributes:
+        shard_bytes: Size of a shard; None: as usual.
+        sizes: Height and width to which the images of cameras are encoded anew; other images stay what they are.
+        quality: Of these JPEGs.
+        store: Where they are written; None: into the dataset itself.
+    """
+
+    shard_bytes: int | None = None
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+    quality: int = 80
+    store: Store | None = None
+
+
+AS_IT_IS = Form()
+
+
+def join_segments(dataset: Dataset, pieces: Sequence[Piece], form: Form = AS_IT_IS) -> Addition:
     """Write the episodes of several segments as one that is not yet committed.
 
     Raises:
         DataError: a segment is damaged, or holds arrays that this SDK does not know.
     """
-    with StagedFolder(dataset.store) as staged:
+    with StagedFolder(form.store or dataset.store) as staged:
         episodes, columns = _tables(pieces), {}
         for name in _row_names(pieces):
             values = np.concatenate([part for piece in pieces for part in piece.rows(piece.segment.read(name))])
-            write_array(staged.group, name, values, shard_bytes)
+            write_array(staged.group, name, values, form.shard_bytes)
             if name in ("action", "valid", "state", "state_valid"):
                 columns[name] = values
         texts = tables.Texts()
         spans = tables.language_array(list(_spans(pieces)), texts)
         small = {"lang/spans": spans, **tables.episode_arrays(episodes, texts), **texts.arrays()}
         for camera in cameras_of(pieces[0].segment):
-            _join_camera(staged.group, camera, pieces, shard_bytes)
+            _join_camera(staged.group, camera, pieces, form)
             small |= _calibration(camera, pieces)
         for name, values in small.items():
             write_array(staged.group, name, values)
@@ -97,17 +128,13 @@ def join_segments(dataset: Dataset, pieces: Sequence[Piece], shard_bytes: int | 
         return staged.addition(entry, statistics)
 
 
-def join_derived(
-    dataset: Dataset, name: str, pieces: Sequence[Piece], base: Entry, shard_bytes: int | None = None
-) -> Addition:
+def join_derived(dataset: Dataset, name: str, pieces: Sequence[Piece], base: Entry, form: Form = AS_IT_IS) -> Addition:
     """Write what a derived set holds for several segments as one object for the segment ``base`` made of them."""
     stored = [dataset.derived(name, piece.segment.path) for piece in pieces]
-    with StagedFolder(dataset.store) as staged:
-        for array in (array for array in stored[0].names if not array.startswith("cams/")):
+    with StagedFolder(form.store or dataset.store) as staged:
+        for array in stored[0].names:
             parts = [part for piece, own in zip(pieces, stored, strict=True) for part in piece.rows(own.read(array))]
-            write_array(staged.group, array, np.concatenate(parts), shard_bytes)
-        for camera in cameras_of(stored[0]):
-            _join_images(staged.group, camera, pieces, stored, shard_bytes)
+            write_array(staged.group, array, np.concatenate(parts), form.shard_bytes)
         path = f"derived/{name}/{staged.folder.name}"
         return staged.addition(Entry(path=path, rows=base.rows, base=base.path))
 
@@ -160,8 +187,16 @@ def _calibration(camera: str, pieces: Sequence[Piece]) -> dict[str, Array]:
     return {f"calib/{camera}/data": data, f"calib/{camera}/offsets": offsets}
 
 
-def _join_camera(group: Any, camera: str, pieces: Sequence[Piece], shard_bytes: int | None) -> None:
-    _join_images(group, camera, pieces, [piece.segment for piece in pieces], shard_bytes)
+def _join_camera(group: Any, camera: str, pieces: Sequence[Piece], form: Form) -> None:
+    size = form.sizes.get(camera)
+    stream, ends = ByteStream(group, f"cams/{camera}/data", form.shard_bytes), [np.zeros(1, np.uint64)]
+    for piece in pieces:
+        if size is None:
+            ends += _copy_images(piece, camera, stream)
+        else:
+            ends.append(np.array([*_recode_images(piece, camera, stream, size, form.quality)], np.uint64))
+    stream.close()
+    write_array(group, f"cams/{camera}/offsets", np.concatenate(ends), form.shard_bytes)
     times: list[Array] = []
     rows: list[Array] = []
     images = 0
@@ -171,23 +206,29 @@ def _join_camera(group: Any, camera: str, pieces: Sequence[Piece], shard_bytes: 
             rows.append(np.where(part < 0, -1, part - first + images).astype(np.int32))
             times.append(time[first:stop])
             images += stop - first
-    write_array(group, f"cams/{camera}/row", np.concatenate(rows), shard_bytes)
-    write_array(group, f"cams/{camera}/time", np.concatenate(times), shard_bytes)
+    write_array(group, f"cams/{camera}/row", np.concatenate(rows), form.shard_bytes)
+    write_array(group, f"cams/{camera}/time", np.concatenate(times), form.shard_bytes)
 
 
-def _join_images(
-    group: Any, camera: str, pieces: Sequence[Piece], stored: Sequence[StoredObject], shard_bytes: int | None
-) -> None:
-    stream, ends = ByteStream(group, f"cams/{camera}/data", shard_bytes), [np.zeros(1, np.uint64)]
-    for piece, own in zip(pieces, stored, strict=True):
-        offsets, data = own.read(f"cams/{camera}/offsets"), own.array(f"cams/{camera}/data")
-        for first, stop in piece.images(camera):
-            begin, end = int(offsets[first]), int(offsets[stop])
-            ends.append(offsets[first + 1 : stop + 1] - np.uint64(begin) + np.uint64(stream.length))
-            for at in range(begin, end, PIECE_BYTES):
-                stream.append(data.read(at, min(end, at + PIECE_BYTES)).tobytes())
-    stream.close()
-    write_array(group, f"cams/{camera}/offsets", np.concatenate(ends), shard_bytes)
+def _copy_images(piece: Piece, camera: str, stream: ByteStream) -> Iterator[Array]:
+    """Append the images of a piece as they are, and yield where they end in the stream."""
+    offsets, data = piece.segment.read(f"cams/{camera}/offsets"), piece.segment.array(f"cams/{camera}/data")
+    for first, stop in piece.images(camera):
+        begin, end = int(offsets[first]), int(offsets[stop])
+        yield offsets[first + 1 : stop + 1] - np.uint64(begin) + np.uint64(stream.length)
+        for at in range(begin, end, PIECE_BYTES):
+            stream.append(data.read(at, min(end, at + PIECE_BYTES)).tobytes())
+
+
+def _recode_images(piece: Piece, camera: str, stream: ByteStream, size: Size, quality: int) -> Iterator[int]:
+    """Append the images of a piece at another size, and yield where each ends in the stream."""
+    offsets, data = piece.segment.read(f"cams/{camera}/offsets").tolist(), piece.segment.array(f"cams/{camera}/data")
+    for number in (number for first, stop in piece.images(camera) for number in range(first, stop)):
+        where = f"{piece.segment.path}: camera {camera!r}, image {number}"
+        pixels = np.empty((*size, 3), np.uint8)
+        decode_into(data.read(offsets[number], offsets[number + 1]).tobytes(), pixels, where)
+        stream.append(encode_jpeg(pixels, quality=quality))
+        yield stream.length
 
 
 def _first_image(row: Array) -> int | None:

@@ -156,7 +156,7 @@ def _copy_all(
                     present |= visible
                 done += 1 + len(objects)
                 progress(done, total, f"{source.name}: {len(copied)} segments copied")
-        episodes = _commit(target, copied, derived, declaration)
+        episodes = publish_copies(target, copied, derived, declaration)
     except BaseException:
         discard(target, [*(addition for addition, _ in copied), *derived])
         raise
@@ -183,13 +183,17 @@ def _copy(stored: StoredObject, target: Dataset, base: str | None) -> Addition:
         return stored.addition.model_copy(update={"entry": entry, "files": staged.move(path)})
 
 
-def _commit(
+def publish_copies(
     target: Dataset,
     copied: Sequence[tuple[Addition, tuple[str, ...]]],
     derived: Sequence[Addition],
     declaration: DatasetDeclaration,
 ) -> int:
-    """Publish everything at once; episodes that the target has by then are hidden in what is added."""
+    """Publish copied segments, with the keys of their episodes, and what is derived from them, in one commit.
+
+    Returns:
+        How many episodes were added; those that the target has by then are hidden in what is added.
+    """
     episodes = 0
 
     def change() -> Change | None:
