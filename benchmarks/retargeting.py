@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from end_to_end import end_to_end, end_to_end_text
 from measures import COLUMNS, measure, size_ratio
 from methods import METHODS, ONLINE_WARM_UP, OURS, NotRunError, Task, online, run
 from motions import MOTIONS
@@ -42,8 +43,11 @@ Rows = list[dict[str, Any]]
 
 def measure_all(options: argparse.Namespace) -> dict[str, Rows]:
     """Return a row for every sequence and method (what cannot run says why), and what else the table names."""
-    hand = default_host().spec(options.hand).hand("right")
+    target = default_host().spec(options.hand)
+    hand = target.hand("right")
+    ours = next((method for method in options.methods if method in OURS), None)
     rows: Rows = []
+    whole: Rows = []
     compared: Rows = []
     one_by_one: Rows = []
     for name in options.sequences:
@@ -57,7 +61,8 @@ def measure_all(options: argparse.Namespace) -> dict[str, Rows]:
         rows += [_row(task, method, answers[method]) for method in options.methods]
         compared.append(_compare(task, answers.get("dex-retargeting vector", "dex-retargeting vector was not run")))
         one_by_one += [online(task)] if options.frames > ONLINE_WARM_UP else []
-    return {"rows": rows, "objective": compared, "online": one_by_one}
+        whole += [end_to_end(task, target, ours, options.rounds)] if ours and not whole else []
+    return {"rows": rows, "objective": compared, "online": one_by_one, "end_to_end": whole}
 
 
 def _take_turns(task: Task, methods: list[str], rounds: int) -> dict[str, Answer | str]:
@@ -207,7 +212,8 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads)
     found = measure_all(options)
-    print(table(found["rows"]), objective_text(found["objective"]), online_text(found["online"]), sep="\n\n")
+    texts = (objective_text(found["objective"]), online_text(found["online"]), end_to_end_text(found["end_to_end"]))
+    print(table(found["rows"]), *texts, sep="\n\n")
     if options.json:
         report = {"machine": machine(options.threads), "columns": COLUMNS, **found}
         options.json.write_text(json.dumps(report, indent=1))
