@@ -2,6 +2,7 @@
 
     python lerobot_package.py write ROOT          a dataset of three episodes, two cameras, three tasks
     python lerobot_package.py read ROOT OUT.npz   every item of a dataset as the package gives it, and its statistics
+    python lerobot_package.py edit ROOT OUT       the dataset without its first episode, joined with itself
 
 Decoders: torchcodec if it finds FFmpeg, else pyav; ``read`` notes which.
 """
@@ -61,6 +62,15 @@ def read(root: str, out: str) -> None:
     np.savez(out, **arrays)
 
 
+def edit(root: str, out: str) -> None:
+    from lerobot.datasets.dataset_tools import delete_episodes, merge_datasets
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    dataset = LeRobotDataset("test/any", root=root, video_backend=_backend())
+    rest = delete_episodes(dataset, [0], output_dir=f"{out}.rest", repo_id="test/rest")
+    merge_datasets([dataset, rest], output_repo_id="test/merged", output_dir=out)
+
+
 def _backend() -> str:
     try:
         from torchcodec.decoders import VideoDecoder  # noqa: F401
@@ -70,4 +80,4 @@ def _backend() -> str:
 
 
 if __name__ == "__main__":
-    {"write": write, "read": read}[sys.argv[1]](*sys.argv[2:])
+    {"write": write, "read": read, "edit": edit}[sys.argv[1]](*sys.argv[2:])

@@ -196,7 +196,7 @@ def test_full_files_are_followed_by_others(robot, tmp_path, monkeypatch):
     for roll in (lerobot_files.TableRoll, lerobot_files.VideoRoll):
         defaults = (*roll.__init__.__defaults__[:-1], 1)
         monkeypatch.setattr(roll.__init__, "__defaults__", defaults)
-    export_lerobot(robot, tmp_path / "out")
+    export_lerobot(robot, tmp_path / "out", LeRobotExport(codec="h264"))
     files = sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out/data").rglob("*.parquet"))
     assert files == [
         "data/chunk-000/file-000.parquet",
@@ -215,8 +215,10 @@ def test_rows_without_a_picture_are_black_and_say_so(tmp_path):
     time_ns = 1_000_000_000 + np.arange(40, dtype=np.int64) * PERIOD_NS
     late = {"head": ImageStream([jpeg(200, 23, 31)] * 20, time_ns[20:])}
     dataset.append([episode("a", declaration, images=late)])
+    with pytest.raises(DataError, match=r"23x31 have an odd side.*--codec h264"):
+        export_lerobot(dataset, tmp_path / "av1")
     for pictures in ("video", "jpeg"):
-        export_lerobot(dataset, tmp_path / pictures, LeRobotExport(pictures=pictures))
+        export_lerobot(dataset, tmp_path / pictures, LeRobotExport(pictures=pictures, codec="h264"))
         recording = imported(tmp_path / pictures)
         images = recording.read(recording.keys[0]).images["head"]
         assert len(images.jpegs) == 20

@@ -91,3 +91,16 @@ def test_the_package_loads_an_export(tmp_path, how):
         figures = {name.rpartition("/")[2] for name in theirs if name.rpartition("/")[0] == f"stats/{feature}"}
         assert figures == {"min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99"}, feature
     np.testing.assert_allclose(theirs["stats/action/mean"], theirs["action"].astype(float).mean(0), atol=1e-6)
+
+
+def test_the_packages_own_tools_edit_an_export(tmp_path):
+    dataset = Dataset.create(tmp_path / "d.zarr", robot_declaration(cameras=(camera("head", 48, 64),)))
+    dataset.append(episode(key, dataset.declaration, rows=rows, seed=rows) for key, rows in (("a", 40), ("b", 21)))
+    export_lerobot(dataset, tmp_path / "out")
+    package("edit", tmp_path / "out", tmp_path / "edited")
+    theirs = read_back(tmp_path / "edited", tmp_path / "d.npz")
+    first, second = (dataset.rows(number).action for number in range(2))
+    np.testing.assert_array_equal(theirs["action"], np.concatenate([first, second, second]))
+    shown = theirs["observation.images.head"].mean((1, 2, 3))
+    np.testing.assert_allclose(shown[61:], shown[40:61], atol=3)  # encoded once more
+    np.testing.assert_array_equal(theirs["egoscale.action_valid"], np.ones((82, 2)))

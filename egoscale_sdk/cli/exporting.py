@@ -14,7 +14,7 @@ def lerobot(
     *,
     action_set: str | None = None,
     images: Literal["video", "jpeg", "none"] = "video",
-    codec: Literal["h264", "av1"] = "h264",
+    codec: Literal["av1", "h264"] = "av1",
     fps: int | None = None,
     json: bool = False,
     quiet: Annotated[bool, arg(aliases=["-q"])] = False,
@@ -33,7 +33,7 @@ def lerobot(
         out: The folder to create.
         action_set: Which actions, where there are several sets.
         images: Pictures as videos, as JPEG in the parquet files (byte for byte, larger), or none.
-        codec: Of videos.
+        codec: Of videos. LeRobot's own tools join av1 only; h264 is faster to decode.
         fps: Rows per second; by default the dataset's own, rounded.
         json: Print JSON: dataset, out, episodes, rows, resampled.
         quiet: No progress, no messages.

@@ -36,13 +36,13 @@ class LeRobotExport:
     Attributes:
         action_set: Name of the action set; needed where there are several.
         pictures: ``video``, ``jpeg`` (in the parquet files, byte for byte) or ``none``.
-        codec: Of videos: ``h264`` or ``av1``.
+        codec: Of videos: ``av1``, which the package's own tools take for granted, or ``h264``.
         fps: Whole rows per second; None: the dataset's own, rounded.
     """
 
     action_set: str | None = None
     pictures: Pictures = "video"
-    codec: str = "h264"
+    codec: str = "av1"
     fps: int | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from egoscale_sdk.data.importers.text import one_line
 from egoscale_sdk.errors import DataError
 
 CHUNK_FILES = 1000
 DATA_MB, VIDEO_MB = 100, 200
 NAME = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 CODECS = {
-    "h264": ("libx264", {"g": "2", "crf": "23", "preset": "fast"}),
     "av1": ("libsvtav1", {"g": "2", "crf": "30", "preset": "12"}),
+    "h264": ("libx264", {"g": "2", "crf": "23", "preset": "fast"}),
 }
 _MB = 2**20
 
@@ -87,6 +89,9 @@ class VideoRoll(_Roll):
     def __init__(self, folder: Path, fps: int, codec: str, size: tuple[int, int], limit: int = VIDEO_MB * _MB) -> None:
         super().__init__(folder, ".mp4", limit)
         self._fps, self._codec, self._height, self._width = fps, codec, *size
+        if codec == "av1" and self.pixels != "yuv420p":
+            what = f"pictures of {size[0]}x{size[1]} have an odd side, which the AV1 encoder does not take"
+            raise DataError(what, where=folder.name, hint="add --codec h264, or --images jpeg")
         self._container: Any = None
         self._stream: Any = None
         self._bytes = self._frames = 0
@@ -122,6 +127,7 @@ class VideoRoll(_Roll):
     def _open(self) -> None:
         import av
 
+        os.environ.setdefault("SVT_LOG", "1")  # else the AV1 encoder reports its settings on stderr, file by file
         encoder, options = CODECS[self._codec]
         self._container = av.open(str(self._begin()), "w")
         try:
@@ -132,9 +138,14 @@ class VideoRoll(_Roll):
         self._bytes = self._frames = 0
 
     def _mux(self, frame: Any) -> None:
-        for packet in self._stream.encode(frame):
-            self._bytes += packet.size
-            self._container.mux(packet)
+        import av
+
+        try:
+            for packet in self._stream.encode(frame):
+                self._bytes += packet.size
+                self._container.mux(packet)
+        except av.FFmpegError as error:
+            raise DataError(f"cannot be encoded as {self._codec}: {one_line(error)}", where=self._folder.name) from None
 
     def _size(self) -> int | None:
         return None if self._container is None else self._bytes
