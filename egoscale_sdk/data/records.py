@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
@@ -13,6 +15,8 @@ from egoscale_sdk.specs import DatasetDeclaration, Strict, canonical_json, diges
 
 LOG_FORMAT = 1
 MAX_RECORD_BYTES = 2**28
+_HEAD = b'{"body":'
+_TAIL = re.compile(rb',"digest":"(sha256:[0-9a-f]{64})"}\Z')
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*"
 ObjectPath = Annotated[str, Field(pattern=rf"^(segments|derived/{_PART})/[0-9a-f]{{32}}$", max_length=256)]
@@ -165,17 +169,39 @@ def decode(model: type[T], data: bytes, where: str) -> tuple[T, str]:
         DataError: it is no record, was changed, is malformed, or newer than this SDK.
     """
     try:
-        value = json.loads(data)
-        body, mark = value["body"], value["digest"]
-        matches = digest(body) == mark
+        body, mark = _body(data)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"is not a commit record: {error}", where=where, hint="restore it from a copy") from None
-    if not matches:
+    if body is None:
         raise DataError("was changed after it was committed", where=where, hint="restore it from a copy")
     return _parse(model, body, where), mark
 
 
-def _parse(model: type[T], value: Any, where: str) -> T:
+def _body(data: bytes) -> tuple[bytes | None, str]:
+    """Return the JSON of the body, or None if its digest is another one, and the digest that is given."""
+    if data.startswith(_HEAD) and (tail := _TAIL.search(data, max(0, len(data) - 128))):
+        body, mark = data[len(_HEAD) : tail.start()], tail[1].decode()
+        if f"sha256:{hashlib.sha256(body).hexdigest()}" == mark:
+            return body, mark
+    value = json.loads(data)  # written by another hand, in another form
+    mark = value["digest"]
+    return (json.dumps(value["body"]).encode() if digest(value["body"]) == mark else None), mark
+
+
+def _parse(model: type[T], body: bytes, where: str) -> T:
+    try:
+        found = model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] != "json_invalid":
+            _check_format(json.loads(body), where)
+        field = ".".join(str(part) for part in first["loc"])
+        raise DataError(first["msg"], where=f"{where}:{field}") from None
+    _check_format(found.model_dump(include={"format"}), where)
+    return found
+
+
+def _check_format(value: Any, where: str) -> None:
     newest = value.get("format") if isinstance(value, dict) else None
     if isinstance(newest, int) and newest > LOG_FORMAT:
         raise DataError(
@@ -183,9 +209,3 @@ def _parse(model: type[T], value: Any, where: str) -> T:
             where=where,
             hint="run: pip install --upgrade egoscale-sdk",
         )
-    try:
-        return model.model_validate_json(json.dumps(value))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise DataError(first["msg"], where=f"{where}:{field}") from None
