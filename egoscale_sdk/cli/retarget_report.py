@@ -26,7 +26,7 @@ def write_retarget_report(dataset: Dataset, action_set: str, path: Path) -> None
     """Write the report of a derived action set as one page that needs nothing else."""
     chosen = dataset.action_set(action_set)
     assert chosen.retargeting is not None  # a derived set says how it was made
-    report = Report(f"{dataset.path.name}: {chosen.embodiment}, action set {action_set}")
+    report = Report(f"{dataset.name}: {chosen.embodiment}, action set {action_set}")
     settings = ", ".join(f"{key} = {value}" for key, value in chosen.retargeting.parameters.items())
     report.text(f"{chosen.retargeting.retargeter}, version {chosen.retargeting.version}. {settings}")
     for evidence in gather(dataset, action_set, MOST_FRAMES):

@@ -77,7 +77,7 @@ def retarget_dataset(
     except ValidationError as error:
         raise DataError(f"{name!r}: {error.errors()[0]['msg']}", where="--name") from None
     if any(hand.representation != "keypoints" for hand in dataset.declaration.spec.hands):
-        raise DataError("holds no hand keypoints; only recordings of people are retargeted", where=str(dataset.path))
+        raise DataError("holds no hand keypoints; only recordings of people are retargeted", where=dataset.where)
     dataset.check_action_set(spec)
     tasks, tally, rate = _tasks(dataset, spec.name), Tally(), Rate()
     total = sum(len(part.episodes) for task in tasks for part in task)

@@ -127,7 +127,7 @@ def _implied_settings(settings: Settings, dataset: Dataset | None) -> dict[str, 
     if settings.driver == "replay":
         if dataset is None:
             raise DataError("the replay needs a recording", hint="name it with --dataset")
-        return {"dataset": str(dataset.path)}
+        return {"dataset": dataset.where}
     if settings.driver == "mujoco" and dataset is not None:
         sizes = [camera.height_px for camera in dataset.declaration.cameras if camera.name == CAMERA]
         return {"image_px": sizes[0]} if sizes else {}

@@ -51,7 +51,7 @@ def drivable_set(dataset: Dataset, name: str | None = None) -> ActionSetSpec:
     """
     sets = dataset.declaration.action_sets
     robots = [action_set for action_set in sets if not _is_a_persons(action_set, dataset)]
-    where = str(dataset.path)
+    where = dataset.where
     if name is not None:
         chosen = dataset.action_set(name)
         if _is_a_persons(chosen, dataset):
