@@ -247,6 +247,30 @@ def test_validate_exits_1_with_every_finding(sound, capsys):
     assert value["findings"][0]["where"] == "episode 'c': native action"
 
 
+def test_of_many_findings_of_one_kind_a_few_are_shown_and_all_are_in_json(tmp_path, capsys):
+    declaration = robot_declaration()
+    sources = [episode(str(n), declaration, rows=5, seed=n) for n in range(12)]
+    for source in sources:
+        source.action[2, 3:9] *= 2
+    dataset = make(tmp_path, declaration, *sources)
+    with pytest.raises(SystemExit):
+        main(["dataset", "validate", str(dataset.path), "-q"])
+    text = capsys.readouterr().out
+    assert text.count("is not a rigid pose") == 8
+    assert "and 4 more findings of not_se3; --json lists them" in text
+    with pytest.raises(SystemExit):
+        main(["dataset", "validate", str(dataset.path), "-q", "--json"])
+    assert json.loads(capsys.readouterr().out)["errors"] == 12
+
+
+def test_what_a_killed_writer_left_is_a_warning_with_the_command_that_removes_it(sound, capsys):
+    (sound.path / "segments" / ("a" * 32)).mkdir()
+    main(["dataset", "validate", str(sound.path), "-q"])
+    text = capsys.readouterr().out
+    assert f"warning: segments/{'a' * 32}: 1 unfinished or orphaned folders" in text
+    assert f"egoscale dataset gc {sound.path}" in text
+
+
 @pytest.mark.parametrize("command", ["show", "validate"])
 def test_what_is_no_dataset_exits_2_with_one_line(tmp_path, capsys, command):
     with pytest.raises(SystemExit) as stop:

@@ -312,6 +312,7 @@ def test_each_fault_is_found_and_nothing_else(stored, code, make, spoil):
     assert code in {finding.code for finding in found}, found
     assert {finding.code for finding in found} <= {code} | CONSEQUENCES.get(spoil.__name__, set()), found
     for finding in found:
+        assert len(set(finding.keys)) == len(finding.keys) <= len(episodes)
         assert finding.severity in ("error", "warning")
         assert finding.where
         assert finding.message

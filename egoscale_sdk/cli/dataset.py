@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from egoscale_sdk.data import Dataset
     from egoscale_sdk.data.validation import Finding
+
+ALIKE = 8
+"""Findings of one kind that are shown."""
 
 
 def show(dataset: Positional[str], *, version: int | None = None, json: bool = False) -> None:
@@ -70,10 +76,24 @@ def validate(
             "findings": [finding.as_json() for finding in findings],
         },
         as_json=json,
-        text="\n".join([*map(str, findings), verdict]),
+        text="\n".join([*shown(findings, str), verdict]),
     )
     if errors:
         raise SystemExit(1)
+
+
+def shown(findings: Sequence[Finding], line: Callable[[Finding], str]) -> list[str]:
+    """Lay findings out for people: of many of one kind the first few."""
+    seen, lines = Counter[str](), []
+    for finding in findings:
+        seen[finding.code] += 1
+        if seen[finding.code] <= ALIKE:
+            lines.append(line(finding))
+    return lines + [
+        f"and {count - ALIKE} more findings of {code}; --json lists them"
+        for code, count in seen.items()
+        if count > ALIKE
+    ]
 
 
 def against_plugin(dataset: Dataset) -> list[Finding]:

@@ -47,6 +47,7 @@ def doctor(
         quiet: No progress.
     """
     from egoscale_sdk.cli.console import emit, progress_bar, refuse_unwritable
+    from egoscale_sdk.cli.dataset import shown
     from egoscale_sdk.data import Dataset
 
     refuse_unwritable(html)
@@ -70,7 +71,7 @@ def doctor(
             "findings": [finding.as_json() for finding in findings],
         },
         as_json=json,
-        text="\n".join([*map(_text, findings), verdict]),
+        text="\n".join([*shown(findings, _text), verdict]),
     )
     if errors:
         raise SystemExit(1)

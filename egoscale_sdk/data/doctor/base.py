@@ -102,11 +102,14 @@ class Places:
         self.counts: dict[str, int] = defaultdict(int)
         self._episodes: dict[str, int] = defaultdict(int)
         self._keys: dict[str, list[str]] = defaultdict(list)
+        self._last: dict[str, str] = {}
 
     def add(self, what: str, key: str, count: int = 1) -> None:
-        """Note that ``what`` was seen in an episode; nothing if the count is 0."""
+        """Note that ``what`` was seen in an episode; nothing if the count is 0. Episodes come one after the other."""
         if count:
             self.counts[what] += count
+        if count and self._last.get(what) != key:
+            self._last[what] = key
             self._episodes[what] += 1
             if len(self._keys[what]) < EXAMPLES:
                 self._keys[what].append(key)
