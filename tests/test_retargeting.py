@@ -324,6 +324,22 @@ def test_a_gripper_does_not_let_go_while_the_hand_is_lost(name):
     np.testing.assert_allclose(aperture_width(gripper.aperture, result.joints[:, 0].double().numpy()), 0.03, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", GRIPPERS)
+@pytest.mark.parametrize("rate_hz", [10.0, 30.0])
+def test_a_gripper_is_no_faster_than_it_can_be_and_does_not_lag(name, rate_hz):
+    """Where a person opens and closes at once, it is half-way when they do."""
+    gripper = hand(name)
+    motion = torch.zeros(481, 21, 3, dtype=torch.float64)
+    motion[:, 0, 2] = -0.15
+    motion[160:321, [8, 12], 0] = 0.2
+    q = GapRetargeter(gripper, rate_hz=rate_hz).retarget(motion).joints[:, 0].double()
+    fastest = gripper.actuated[0].velocity / rate_hz
+    assert float(q.diff().abs().max()) <= fastest
+    torch.testing.assert_close(q, q.flip(0), rtol=0, atol=1e-5)
+    closed, opened = q[0], q[240]
+    assert float((q[159:161].mean() - (closed + opened) / 2).abs()) <= fastest
+
+
 def test_a_real_noisy_hand_stays_within_limits_and_close(shared):
     keypoints = np.load(shared / "data/webcam_hand/human_joint_right.npz", allow_pickle=False)["keypoints"][:120]
     result = retarget("sharpa/wave", keypoints)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -79,6 +80,12 @@ def float32_limits(hand: HandSpec) -> tuple[Tensor, Tensor]:
     """Return lower and upper limits ``(J,)``: float64, exact in float32, never wider than the spec's."""
     lower, upper = position_limits(hand.actuated, torch.zeros(0, dtype=torch.float32))
     return lower.double(), upper.double()
+
+
+def velocity_steps(hand: HandSpec, rate_hz: float) -> Tensor:
+    """Return how far joints may move from frame to frame, ``(J,)`` float64; infinite where there is no limit."""
+    speeds = [joint.velocity for joint in hand.actuated]
+    return torch.tensor([inf if speed is None else speed / rate_hz for speed in speeds], dtype=torch.float64)
 
 
 def finite(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.interfaces import Motion
-from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits
-from egoscale_sdk.retargeting.smoothing import bridge
+from egoscale_sdk.retargeting.clips import ClipRetargeter, finite, float32_limits, velocity_steps
+from egoscale_sdk.retargeting.smoothing import finish
 from egoscale_sdk.specs import ApertureSpec, HandSpec
 
 TIPS = [4, 8, 12]  # thumb, index, middle
@@ -25,14 +25,23 @@ class GapRetargeter(ClipRetargeter):
 
     The gap is metric: what a person holds between the fingers fits between the gripper's. A gap beyond the stroke
     opens fully. ``residual_m`` is how far the gap lies beyond the stroke. While the hand is lost the gripper moves
-    evenly from where it was to where it is next seen (or stays at the start): it does not let go.
+    evenly from where it was to where it is next seen (or stays at the start): it does not let go. Its limit of velocity
+    holds at ``rate_hz``: where a person is faster, it moves before and after.
+
+    Args:
+        hand: The gripper.
+        rate_hz: Frames per second of what will be retargeted.
+
+    Raises:
+        SpecError: the hand declares no aperture of one joint.
     """
 
     id = "egoscale/gap@1"
-    version = "1"
+    version = "2"
 
-    def __init__(self, hand: HandSpec) -> None:
+    def __init__(self, hand: HandSpec, rate_hz: float = 30.0) -> None:
         super().__init__(hand)
+        self.rate_hz = rate_hz
         if hand.aperture is None or len(hand.actuated) != 1:
             raise SpecError(f"hand space {hand.hand_space.id} declares no aperture of one joint")
         lower, upper = float32_limits(hand)
@@ -44,8 +53,8 @@ class GapRetargeter(ClipRetargeter):
 
     @property
     def parameters(self) -> dict[str, float | str]:
-        """Settings that determine the result; there are none."""
-        return {}
+        """Settings that determine the result."""
+        return {"rate_hz": self.rate_hz}
 
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         return [self._motion(*each) for each in zip(motions, start, strict=True)]
@@ -56,9 +65,10 @@ class GapRetargeter(ClipRetargeter):
         gap, valid = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         reached = np.clip(gap.numpy(), self._width[0], self._width[-1])
         q = torch.from_numpy(np.interp(reached, self._width, self._q))[:, None]
-        q = bridge(torch.where(valid[:, None], q, start), valid).clamp(self._q.min(), self._q.max())
+        steps, limits = velocity_steps(self.hand, self.rate_hz), float32_limits(self.hand)
+        q = finish(torch.where(valid[:, None], q, start), valid, [len(q)], steps, limits, native=False)
         beyond = torch.from_numpy(np.abs(gap.numpy() - reached))
-        return q.to(torch.float32), torch.where(valid, beyond, 0.0), valid
+        return q, torch.where(valid, beyond, 0.0), valid
 
 
 def _gap(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
