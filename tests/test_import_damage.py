@@ -11,9 +11,11 @@ from egoscale_sdk.data.importers.exchange import ExchangeImages, write_exchange_
 from egoscale_sdk.errors import EgoscaleError
 from egoscale_sdk.host import PluginHost
 from egoscale_sdk.specs import Provider, load_embodiment
+from tests import mocap_fixture
 from tests.egodex_fixture import write_egodex
 from tests.import_kit import moving_hands, walking_camera
 from tests.lerobot_fixture import write_lerobot
+from tests.lerobot_v3_fixture import write_lerobot_v3
 from tests.toy_arm import toy_arm
 
 pytest.importorskip("h5py", reason="needs the extra 'egodex'")
@@ -47,6 +49,17 @@ def trajectory(root: Path) -> Path:
     return root / "a.trajectory.txt"
 
 
+def lerobot_v3(root: Path, pattern: str) -> Path:
+    return sorted(write_lerobot_v3(root / "d", (6, 5)).rglob(pattern))[0]
+
+
+def session(root: Path, name: str) -> Path:
+    """A short session, of which one file is to be damaged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mocap_fixture, "STOP", mocap_fixture.START + 0.3)
+        return mocap_fixture.write_session(root / "s") / name
+
+
 CASES = {
     "exchange": ("keypoints", exchange),
     "compressed": ("keypoints", compressed),
@@ -56,6 +69,16 @@ CASES = {
     "mp4": ("egodex", lambda root: write_egodex(root / "0", POINTS, CAMERA).with_suffix(".mp4")),
     "info": ("lerobot", lambda root: write_lerobot(root / "d") / "meta/info.json"),
     "episodes": ("lerobot", lambda root: write_lerobot(root / "d") / "meta/episodes.jsonl"),
+    "v3.0 info": ("lerobot", lambda root: lerobot_v3(root, "info.json")),
+    "v3.0 tasks": ("lerobot", lambda root: lerobot_v3(root, "tasks.parquet")),
+    "v3.0 episodes": ("lerobot", lambda root: lerobot_v3(root, "episodes/*/*.parquet")),
+    "v3.0 rows": ("lerobot", lambda root: lerobot_v3(root, "data/*/*.parquet")),
+    "v3.0 video": ("lerobot", lambda root: lerobot_v3(root, "*.mp4")),
+    "session": ("mocap", lambda root: session(root, "session.toml")),
+    "tracker": ("mocap", lambda root: session(root, "left.csv")),
+    "glove": ("mocap", lambda root: session(root, "left_glove.npz")),
+    "events": ("mocap", lambda root: session(root, "sync.csv")),
+    "times": ("mocap", lambda root: session(root, "head.times.csv")),
     "parquet": ("lerobot", lambda root: next((write_lerobot(root / "d") / "data").rglob("*.parquet"))),
 }
 

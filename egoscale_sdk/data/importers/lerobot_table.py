@@ -50,19 +50,26 @@ class LeRobotTable:
 
     def texts(self, name: str) -> list[str]:
         """Read a column of texts."""
-        values: list[str] = self._column(name).to_pylist()
+        values = self._cells(name)
         if not all(isinstance(value, str) for value in values):
             raise DataError("holds something else than texts", where=f"{self.path}:{name}")
         return values
 
     def pictures(self, name: str) -> list[bytes]:
         """Read a column of encoded images, each ``{bytes, path}`` or bytes."""
-        cells = self._column(name).to_pylist()
+        cells = self._cells(name)
         values = [cell.get("bytes") if isinstance(cell, dict) else cell for cell in cells]
         images = [value for value in values if isinstance(value, bytes)]
         if not images or len(images) != len(cells):
             raise DataError("holds rows without an encoded image", where=f"{self.path}:{name}")
         return images
+
+    def _cells(self, name: str) -> list[Any]:
+        try:
+            cells: list[Any] = self._column(name).to_pylist()
+        except ValueError as error:  # such as a text that is not UTF-8
+            raise DataError(f"is damaged: {one_line(error)}", where=f"{self.path}:{name}") from None
+        return cells
 
     def _locate(self, start: int, stop: int) -> tuple[list[int], int, int]:
         """Return the row groups that hold the rows, the first row's place in them, and how many rows there are."""

@@ -168,15 +168,16 @@ def _csv(path: Path) -> dict[str, NDArray[Any]]:
 
     try:
         table = csv.read_csv(path, convert_options=csv.ConvertOptions(null_values=["", "nan", "NaN"]))
+        names = list(table.column_names)  # decoded here
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"is no readable CSV: {one_line(error)}", where=str(path)) from None
-    if len(set(table.column_names)) != len(table.column_names):
+    if len(set(names)) != len(names):
         raise DataError("has two columns of one name", where=str(path))
     if table.num_rows == 0:
         raise DataError("has no rows", where=str(path))
-    empty = {name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)}
+    empty = {name for name in names if pa.types.is_null(table.schema.field(name).type)}
     blank = np.full(table.num_rows, np.nan)
-    return {name: blank if name in empty else table.column(name).to_numpy() for name in table.column_names}
+    return {name: blank if name in empty else table.column(name).to_numpy() for name in names}
 
 
 def _parquet(path: Path) -> dict[str, NDArray[Any]]:
