@@ -73,7 +73,7 @@ def export_lerobot(
     if how.pictures == "video":
         require_extra("av", EXTRA, "encoding video")
     if not dataset.episodes:
-        raise DataError("has no episodes", where=str(dataset.path))
+        raise DataError("has no episodes", where=dataset.where)
     with _appearing(folder) as staged:
         return _Export(dataset, staged, how).run(progress)
 
