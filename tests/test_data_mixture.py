@@ -12,7 +12,9 @@ from egoscale_sdk.errors import RecipeError
 
 
 class Windows:
-    """All that a mixture asks of a dataset: how many windows it has."""
+    """All that a mixture asks of a dataset: how many windows it has, and whether it is far away."""
+
+    remote = False
 
     def __init__(self, size):
         self.size = size

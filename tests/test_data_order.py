@@ -61,7 +61,7 @@ def test_an_epoch_in_blocks_draws_every_window_once(size, blocks, key):
 
 @given(st.integers(500, 5000), st.integers(2, 20), st.integers(1, 4), KEYS)
 def test_a_stream_needs_few_blocks_at_a_time_and_shares_none(size, block, streams, key):
-    order = BlockOrder(size, Blocks(block, 6 * block, streams), key)
+    order = BlockOrder(size, Blocks(block, 6 * block * streams, streams), key)
     body = np.arange(order.body)
     found = order.block_of(order(body))
     for stream in range(streams):
@@ -73,10 +73,10 @@ def test_a_stream_needs_few_blocks_at_a_time_and_shares_none(size, block, stream
 
 
 def test_a_buffer_is_mixed_and_epochs_cut_blocks_elsewhere():
-    order = BlockOrder(100_000, Blocks(128, 4096), 3)
+    order = BlockOrder(100_000, Blocks(128, 4096, 1), 3)
     first = order.block_of(order(np.arange(64)))
     assert len(set(first.tolist())) > 20
-    assert order._shift != BlockOrder(100_000, Blocks(128, 4096), 4)._shift
+    assert order._shift != BlockOrder(100_000, Blocks(128, 4096, 1), 4)._shift
 
 
 # --- over processes --------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class RowSource(Protocol):
     def take(self, name: str, rows: Array) -> Array:
         """Return ``(*b, ...)`` of an array at ``rows (*b)``; ``action`` and ``valid`` are those of the action set."""
 
-    def jpegs(self, camera: str, rows: Array) -> list[Jpeg | None]:
+    def jpegs(self, camera: str, rows: Array) -> Sequence[Jpeg | None]:
         """Return what a camera shows at ``rows (n,)``; None where nothing."""
 
 

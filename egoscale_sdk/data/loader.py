@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
-from typing import Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import Generic, Literal, TypeVar
 
-from egoscale_sdk.data.buffers import BufferPool
 from egoscale_sdk.data.mixture import Mixture
-from egoscale_sdk.data.windows import Batch
-from egoscale_sdk.errors import RecipeError
+from egoscale_sdk.data.order import Indices
+from egoscale_sdk.data.steps import Feeds, Step, StepReader
+from egoscale_sdk.errors import DataError, RecipeError
 
-Step = list[tuple[int, Batch]]
-"""What a process does in one step: windows of each dataset that has a part in it, with the dataset's number."""
 T = TypeVar("T")
 
 
@@ -35,6 +34,8 @@ class Loader(Generic[T]):
         threads: Steps that are worked on at once; as many as processor cores are to spare.
         ahead: Finished steps that may wait.
         images: Whether to decode images.
+        on_damage: ``raise`` what is wrong with a dataset, or ``skip`` the segment: its windows are left out of their
+            steps from then on, and `quarantine` says what is wrong. A store that does not answer is no damage.
         transform: Applied to every step in its thread; by default steps come as they are.
     """
 
@@ -50,16 +51,24 @@ class Loader(Generic[T]):
         threads: int = 2,
         ahead: int = 2,
         images: bool = True,
+        on_damage: Literal["raise", "skip"] = "raise",
         transform: Callable[[Step], T] | None = None,
     ) -> None:
         if threads < 1 or ahead < 0 or not 0 <= turn[0] < turn[1]:
             raise RecipeError(f"a loader has threads (not {threads}), ahead (not {ahead}) and a turn (not {turn})")
-        mixture.share(0, rank, ranks)
+        if on_damage not in ("raise", "skip"):
+            raise RecipeError(f"is {on_damage!r}", where="on_damage", allowed=("raise", "skip"))
+        mixture.draws(0, rank, ranks)
         self.mixture, self.rank, self.ranks = mixture, rank, ranks
         self.step, self.stop = start, stop
         self._turn, self._threads, self._ahead = turn, threads, ahead
         self._images, self._transform = images, transform
-        self._pool = BufferPool()
+        self._reader = StepReader(mixture, images=images, skip=on_damage == "skip")
+
+    @property
+    def quarantine(self) -> Mapping[str, DataError]:
+        """What is wrong with the segments that were set aside, by their place."""
+        return MappingProxyType(self._reader.quarantine)
 
     def state(self) -> dict[str, int]:
         """Return what `restore` needs to go on at the next step that is not yet handed out: a few integers."""
@@ -86,11 +95,16 @@ class Loader(Generic[T]):
         first, distance = self._turn
         upcoming = self.step + (first - self.step) % distance
         pending: deque[tuple[int, Future[T]]] = deque()
-        with ThreadPoolExecutor(self._threads, "egoscale-loader") as threads:
+        with (
+            Feeds(self.mixture, self._draws, images=self._images) as feeds,
+            ThreadPoolExecutor(self._threads, "egoscale-loader") as threads,
+        ):
             try:
                 while True:
                     while len(pending) < self._threads + self._ahead and (self.stop is None or upcoming < self.stop):
-                        pending.append((upcoming, threads.submit(self.read, upcoming)))
+                        for feed in feeds.values():
+                            feed.foresee(upcoming, self.stop, distance, done=pending[0][0] if pending else upcoming)
+                        pending.append((upcoming, threads.submit(self._read, upcoming, feeds)))
                         upcoming += distance
                     if not pending:
                         return
@@ -102,16 +116,12 @@ class Loader(Generic[T]):
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
-    def read(self, step: int) -> T:
-        """Read one step now."""
-        parts = [(number, self._batch(number, windows)) for number, windows in self._share(step)]
+    def _draws(self, step: int) -> list[tuple[int, Indices]]:
+        return self.mixture.draws(step, self.rank, self.ranks)
+
+    def _read(self, step: int, feeds: Feeds) -> T:
+        parts = self._reader(self._draws(step), feeds)
         return self._transform(parts) if self._transform else parts  # type: ignore[return-value]  # T is Step then
-
-    def _share(self, step: int) -> list[tuple[int, Any]]:
-        return self.mixture.share(step, self.rank, self.ranks)
-
-    def _batch(self, number: int, windows: Any) -> Batch:
-        return self.mixture.parts[number][0].batch(windows, images=self._images, new_images=self._pool)
 
     def _order(self) -> dict[str, int]:
         mixture = self.mixture

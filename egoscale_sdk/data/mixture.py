@@ -12,8 +12,6 @@ from egoscale_sdk.data.order import BlockOrder, Blocks, Indices
 from egoscale_sdk.data.windows import WindowDataset
 from egoscale_sdk.errors import RecipeError
 
-ONE_BY_ONE = Blocks(block=1)
-
 
 class Mixture:
     """Windows of several datasets in fixed proportions.
@@ -27,8 +25,8 @@ class Mixture:
         parts: Datasets and their weights; only the proportions of the weights matter.
         batch_size: Windows per step, over all processes.
         seed: Selects the order.
-        blocks: How far the windows of a dataset are shuffled. By default each is drawn alone; from an object store
-            neighbours have to be read together.
+        blocks: How far the windows of a dataset are shuffled. By default each is drawn alone, or, where a dataset is
+            on an object store, neighbours are read together.
 
     Raises:
         RecipeError: no dataset, a weight that is not positive, or no room in a batch.
@@ -39,8 +37,10 @@ class Mixture:
         parts: Sequence[tuple[WindowDataset, float]],
         batch_size: int,
         seed: int,
-        blocks: Blocks = ONE_BY_ONE,
+        blocks: Blocks | None = None,
     ) -> None:
+        if blocks is None:
+            blocks = Blocks() if any(windows.remote for windows, _ in parts) else Blocks(block=1)
         if not parts or batch_size < 1 or not all(0 < weight < float("inf") for _, weight in parts):
             raise RecipeError(
                 f"a mixture needs a dataset, positive weights and a positive batch size; has "
@@ -54,7 +54,7 @@ class Mixture:
 
     def indices(self, step: int) -> list[tuple[int, Indices]]:
         """Return the batch of a step: number of each dataset that has a part in it, and its window numbers."""
-        return [(number, self._draw(number, draws)) for number, draws in self._draws(step)]
+        return self.share(step)
 
     def share(self, step: int, rank: int = 0, ranks: int = 1) -> list[tuple[int, Indices]]:
         """Return what one of several processes does of a step; together they do `indices`, and nothing twice.
@@ -64,19 +64,38 @@ class Mixture:
         Raises:
             RecipeError: the streams cannot be dealt out evenly over so many processes.
         """
+        return [(number, self.windows(number, draws)) for number, draws in self.draws(step, rank, ranks)]
+
+    def draws(self, step: int, rank: int = 0, ranks: int = 1) -> list[tuple[int, Indices]]:
+        """Return like `share`, instead of each window how many of its dataset were drawn before it in all steps.
+
+        Raises:
+            RecipeError: the streams cannot be dealt out evenly over so many processes.
+        """
         if not 0 <= rank < ranks:
             raise RecipeError(f"there is no process {rank} of {ranks}")
-        if self.blocks.block == 1:
-            before, dealt = 0, []
-            for number, draws in self._draws(step):
-                dealt.append((number, draws[(rank - before) % ranks :: ranks]))
-                before += len(draws)
-        else:
+        if self.blocks.block > 1:
             self._check_streams(ranks)
-            streams = self.blocks.streams
-            sizes = [len(windows) for windows, _ in self.parts]
-            dealt = [(n, draws[draws % sizes[n] % streams % ranks == rank]) for n, draws in self._draws(step)]
-        return [(number, self._draw(number, draws)) for number, draws in dealt if len(draws)]
+        before, after = self.drawn(step * self.batch_size), self.drawn((step + 1) * self.batch_size)
+        dealt, found = 0, []
+        for number, (start, stop) in enumerate(zip(before, after, strict=True)):
+            own = np.arange(start, stop)
+            if self.blocks.block == 1:
+                own = own[(rank - dealt) % ranks :: ranks]
+            else:
+                own = own[own % len(self.parts[number][0]) % self.blocks.streams % ranks == rank]
+            dealt += stop - start
+            found += [(number, own)] if len(own) else []
+        return found
+
+    def windows(self, number: int, draws: Indices) -> Indices:
+        """Return the windows ``(N,)`` that a dataset gives at its ``draws (N,)``."""
+        epoch, place = np.divmod(draws, len(self.parts[number][0]))
+        found = np.empty(len(draws), np.int64)
+        for time in np.unique(epoch).tolist():
+            here = epoch == time
+            found[here] = self.order(number, time)(place[here])
+        return found
 
     def drawn(self, count: int) -> list[int]:
         """How many of the first ``count`` windows come from each dataset; never falls as ``count`` grows.
@@ -92,21 +111,6 @@ class Mixture:
     def order(self, number: int, epoch: int) -> BlockOrder:
         """Return in which order the windows of a dataset are drawn the ``epoch``-th time around."""
         return _order(len(self.parts[number][0]), self.blocks, self.seed, number, epoch)
-
-    def _draws(self, step: int) -> list[tuple[int, Indices]]:
-        """How often each dataset had been drawn before, for every window of a step."""
-        before = self.drawn(step * self.batch_size)
-        after = self.drawn((step + 1) * self.batch_size)
-        spans = enumerate(zip(before, after, strict=True))
-        return [(number, np.arange(start, stop)) for number, (start, stop) in spans if stop > start]
-
-    def _draw(self, number: int, draws: Indices) -> Indices:
-        epoch, place = np.divmod(draws, len(self.parts[number][0]))
-        found = np.empty(len(draws), np.int64)
-        for time in np.unique(epoch).tolist():
-            here = epoch == time
-            found[here] = self.order(number, time)(place[here])
-        return found
 
     def _check_streams(self, ranks: int) -> None:
         if self.blocks.streams % ranks:

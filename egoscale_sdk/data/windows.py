@@ -8,6 +8,7 @@ is masked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -163,11 +164,32 @@ class WindowDataset:
         """Hand space of each side of the chunk."""
         return dict(self.layout.hand_spaces)
 
+    @property
+    def remote(self) -> bool:
+        """Whether the dataset is on an object store, where neighbours should be read together."""
+        return self.dataset.store.local is None
+
     def place(self, index: int) -> tuple[int, int]:
         """Return episode and row at which window ``index`` stands."""
         at = self._places([index])
         episode = int(at.episode[0])
         return episode, int(at.row[0] - self.dataset.index.start[episode])
+
+    def standing(self, indices: ArrayLike) -> Standing:
+        """Return at which rows of their segments the windows ``indices (B,)`` stand."""
+        return self._places(indices)
+
+    def segment_of(self, episodes: Array) -> NDArray[np.int64]:
+        """Return the place in `EpisodeIndex.segments` of each episode's segment."""
+        place: NDArray[np.int64] = np.searchsorted(self.dataset.index.ends, episodes, side="right") - 1
+        return place
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """Rows before and after the one where a window stands that it may need, at the declared rate and a bit."""
+        before = 0 if self._offsets_ns is None else -int(self._offsets_ns.min())
+        per_ns = 1.1 * self.dataset.declaration.fps / 1e9
+        return math.ceil(before * per_ns) + (2 if before else 0), math.ceil(int(self._steps_ns.max()) * per_ns) + 3
 
     def by_episode(self) -> dict[int, range]:
         """Return the windows of every episode that has some."""
@@ -186,7 +208,7 @@ class WindowDataset:
         """
         standing = self._places(indices)
         parts = [Part(self._rows(segment), where) for segment, where in self._by_segment(standing)]
-        return self._read(Gatherer(parts, standing), images, new_images or _new_images)
+        return self.assemble(parts, standing, images=images, new_images=new_images)
 
     def _rows(self, segment: int) -> RowSource:
         path = self.dataset.index.segments[segment]
@@ -195,13 +217,16 @@ class WindowDataset:
         return SegmentRows(self.dataset.segment(path), derived)
 
     def _by_segment(self, standing: Standing) -> list[tuple[int, Array | slice]]:
-        segments = np.searchsorted(self.dataset.index.ends, standing.episode, side="right") - 1
+        segments = self.segment_of(standing.episode)
         if len(segments) and (segments == segments[0]).all():
             return [(int(segments[0]), slice(None))]
         return [(number, np.flatnonzero(segments == number)) for number in np.unique(segments).tolist()]
 
-    def _read(self, rows: Gatherer, images: bool, new_images: NewImages) -> Batch:
-        standing, declaration = rows.standing, self.dataset.declaration
+    def assemble(
+        self, parts: Sequence[Part], standing: Standing, *, images: bool = True, new_images: NewImages | None = None
+    ) -> Batch:
+        """Make a batch of rows that somebody else has read; see `batch`."""
+        rows, declaration = Gatherer(parts, standing), self.dataset.declaration
         targets = rows.sample("action", "valid", rows.around(self._steps_ns, declaration.fps), self.layout)
         seen = None if self._offsets_ns is None else rows.around(self._offsets_ns, declaration.fps)
         now = self._measured(rows, None)
@@ -210,7 +235,7 @@ class WindowDataset:
         observed = now if seen is None else self._measured(rows, seen)
         state_mask = _columns(observed.valid, self.state_layout)
         state = np.where(state_mask, observed.values, np.float32(0))
-        pictures, picture_mask = self._images(rows, seen, images, new_images)
+        pictures, picture_mask = self._images(rows, seen, images, new_images or _new_images)
         once = slice(None) if seen is not None else 0
         return Batch(
             images={name: values[:, once] for name, values in pictures.items()},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from egoscale_sdk.data import Batch, Loader, Mixture, Statistics
-from egoscale_sdk.data.loader import Step
+from egoscale_sdk.data.steps import Step
 from egoscale_sdk.policy.normalise import normalise_columns
 from egoscale_sdk.policy.vla import GroupBatch
 from egoscale_sdk.training.sources import Source
