@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from egoscale_sdk.errors import SpecError
 from egoscale_sdk.host import default_host
 from egoscale_sdk.interfaces import Motion, Retargeter, RetargetResult
 from egoscale_sdk.retargeting import GapRetargeter, KeypointRetargeter
@@ -111,6 +112,24 @@ def test_another_process_can_be_given_a_retargeter(kind):
     hand, clip = retargeter(kind), motion(40)
     before = hand.retarget_all([clip])[0]
     same(pickle.loads(pickle.dumps(hand)).retarget_all([clip])[0], before)
+
+
+@pytest.mark.parametrize("kind", ["chains", "dense"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_everything_is_computed_on_the_device_that_was_asked_for(kind, side, monkeypatch):
+    """`meta` stands for a GPU: a table that stayed on the CPU is refused, though no number comes back."""
+    back = torch.Tensor.cpu
+    monkeypatch.setattr(
+        torch.Tensor, "cpu", lambda x: torch.zeros(x.shape, dtype=x.dtype) if x.is_meta else back(x), raising=True
+    )
+    hand = default_host().spec(HANDS[kind][0]).hand(side)
+    found = KeypointRetargeter(hand, device="meta").retarget_all([motion(50), motion(1100)])
+    assert [tuple(result.joints.shape) for result in found] == [(50, len(hand.actuated)), (1100, len(hand.actuated))]
+
+
+def test_kernels_for_the_cpu_are_refused_elsewhere():
+    with pytest.raises(SpecError, match="'simd' is for the CPU, not for cuda; allowed: eager, compiled"):
+        retargeter("chains", backend="simd", device="cuda")
 
 
 @given(st.lists(st.integers(0, 9000), max_size=12))

@@ -96,7 +96,7 @@ def correspondence(fingers: Sequence[FingerSpec], points_m: Tensor) -> Correspon
     found = [[_path(frames[k].keypoints, frames[k + 1].keypoints) for frames in padded] for k in range(P - 1)]
     most = max((len(path) for row in found for path in row), default=1)
     paths = [[[*path, *[len(BONES)] * (most - len(path))] for path in row] for row in found]
-    shares = torch.tensor([[len(frames[k + 1].keypoints) for frames in padded] for k in range(P - 1)])
+    shares = torch.tensor([[float(len(frames[k + 1].keypoints)) for frames in padded] for k in range(P - 1)])
     segments = (points_m[1:] - points_m[:-1]).norm(dim=1)
     return Correspondence(
         slots=slots,

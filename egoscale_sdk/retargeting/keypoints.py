@@ -18,6 +18,7 @@ from egoscale_sdk.retargeting.canonical import CanonicalHand, palm, tracking_fai
 from egoscale_sdk.retargeting.chains import padded_chains
 from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
+from egoscale_sdk.retargeting.device import moved
 from egoscale_sdk.retargeting.engine import Engine, FingerEngine
 from egoscale_sdk.retargeting.frames import Frames
 from egoscale_sdk.retargeting.goals import Correspondence, Person, correspondence
@@ -82,6 +83,8 @@ class KeypointRetargeter(ClipRetargeter):
             if value not in allowed:
                 raise SpecError(f"unknown {name} {value!r}", allowed=allowed, hint=did_you_mean(value, allowed))
         self.target, self.rate_hz, self.backend, self.device = target, rate_hz, backend, torch.device(device)
+        if backend == "simd" and self.device.type != "cpu":
+            raise SpecError(f"back end 'simd' is for the CPU, not for {device}", allowed=("eager", "compiled"))
         self.effort = Effort(iterations=iterations, rounds=rounds, smoothing=smoothing)
         self.terms = finger_terms(max(len(finger.frames) for finger in hand.fingers), target)
 
@@ -135,7 +138,7 @@ class KeypointRetargeter(ClipRetargeter):
 
     def _windows(self, hand: CanonicalHand, person: Person, start: Tensor) -> tuple[Tensor, Tensor]:
         """Joints ``(J, T, W)`` and residuals ``(T, W)`` of windows side by side."""
-        engine, W = self._engine, len(start)
+        engine, W = self._frames.engine, len(start)
         T = len(hand.valid) // W
         wanted = self._frames.goals(hand, person)
         rest = start.T.to(self.device).repeat(1, T)  # (J, T W), frame-major
@@ -153,7 +156,7 @@ class KeypointRetargeter(ClipRetargeter):
 
     @cached_property
     def _frames(self) -> Frames:
-        return Frames(self.hand.side, self._engine, self._own, self.terms, self.target)
+        return moved(Frames(self.hand.side, self._engine, self._own, self.terms, self.target), self.device)
 
     @cached_property
     def _own(self) -> Correspondence:
