@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from egoscale_sdk.interfaces import Episode, ImageStream, LanguageSpan
 from egoscale_sdk.specs import action_fingerprint
 from tests.data_kit import PERIOD_NS, camera, human_declaration, robot_declaration, robot_spec
 from tests.human_hand import mirrored, right_hand
+from tests.training_cases import RECIPE
 
 ROWS, SIZE = 120, (24, 32)
 TEXTURE = np.random.default_rng(5).integers(60, 200, (*SIZE, 3))
@@ -297,7 +299,6 @@ CONSEQUENCES = {
     "steps_of_wrist": {"near_constant"},
     "frozen_encoder": {"joint_order"},
     "degrees": {"joint_sign"},
-    "black": {"image_frozen"},
     "blind_camera": {"image_frozen", "camera_clock"},
 }
 """What a fault rightly brings about beside itself."""
@@ -352,6 +353,11 @@ def test_one_bad_episode_of_three_is_named(stored):
     gap(declaration, episodes[1])
     (finding,) = examine(stored(declaration, episodes))
     assert (finding.where, finding.count, finding.keys) == ("episode 'h1'", 1, ("h1",))
+
+
+def test_every_fault_is_in_the_docs():
+    page = (Path(__file__).resolve().parents[1] / "docs/datasets.md").read_text()
+    assert [code for code, *_ in MUTANTS if f"`{code}`" not in page] == []
 
 
 # --- real recordings -----------------------------------------------------------------------------------------------
@@ -513,6 +519,23 @@ def test_quick_leaves_out_checksums(stored, capsys):
     assert "damaged" in codes_of(json.loads(capsys.readouterr().out))
     main(["doctor", str(dataset.path), "--quick", "--json", "-q"])
     assert "damaged" not in codes_of(json.loads(capsys.readouterr().out))
+
+
+def test_a_dataset_against_a_real_checkpoint(stored, capsys, tmp_path):
+    from egoscale_sdk.training.assemble import assemble
+    from egoscale_sdk.training.recipe import load_recipe
+    from egoscale_sdk.training.sources import open_sources
+
+    dataset = stored(*robot())
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    recipe = load_recipe(str(tmp_path / "recipe.toml"))
+    assemble(recipe, open_sources([str(dataset.path)], recipe.policy), None).save(tmp_path / "policy")
+    main(["doctor", str(dataset.path), str(tmp_path / "policy"), "--json", "-q"])
+    assert codes_of(json.loads(capsys.readouterr().out)) == ["plugin"]
+    other = stored(human_declaration(), [], "people.zarr")
+    with pytest.raises(SystemExit):
+        main(["doctor", str(other.path), str(tmp_path / "policy"), "--json", "-q"])
+    assert codes_of(json.loads(capsys.readouterr().out))[0] == "checkpoint_embodiment"
 
 
 def test_what_is_no_checkpoint_exits_2_with_one_line(stored, capsys, tmp_path):

@@ -27,9 +27,11 @@ class Pictures(Check):
         self._places = Places()
         self._looked: dict[str, int] = defaultdict(int)
         self._notes: dict[str, str] = {}
+        self._dark: set[str] = set()
 
     def look(self, case: Case) -> None:
         """Look at every camera."""
+        self._dark.clear()
         for camera in case.dataset.declaration.cameras:
             size = (camera.height_px, camera.width_px)
             rows = np.unique(np.linspace(0, case.ref.length - 1, LOOKS).astype(int)).tolist()
@@ -39,7 +41,8 @@ class Pictures(Check):
                 self._image(case.ref.key, camera.name, data, size)
             if camera.native:  # of resized pictures the calibration is that of the native ones
                 self._calibration(case, camera.name, size)
-            self._places.add(f"frozen {camera.name}", case.ref.key, _frozen_rows(case, camera.name))
+            if camera.name not in self._dark:  # black pictures are the same, too
+                self._places.add(f"frozen {camera.name}", case.ref.key, _frozen_rows(case, camera.name))
 
     def findings(self) -> Iterator[Finding]:
         """One finding per camera and kind."""
@@ -62,6 +65,7 @@ class Pictures(Check):
             self._notes[f"size {camera}"] = f"{actual[0]}x{actual[1]}, declared is {size[0]}x{size[1]}"
             self._places.add(f"size {camera}", key)
         if pixels.mean() < DARK and pixels.std() < DARK:
+            self._dark.add(camera)
             self._places.add(f"black {camera}", key)
         elif pixels.std() < FLAT:
             self._places.add(f"flat {camera}", key)
