@@ -180,6 +180,14 @@ def test_the_command_says_that_there_is_nothing_new(people, capsys):
         (["--to", "human/hands"], "human"),
         (["--to", TARGET, "--retargeter", "egoscale/gap"], "gap"),
         (["--to", "gripper/panda", "--target", "metric"], "no setting 'target'"),
+        (["--to", "gripper/panda", "--workers", "0"], "--workers: is 0; allowed: 1 and above"),
+        (["--to", TARGET, "--engine", "local", "--workers", "2"], "use --engine process"),
+        (["--to", TARGET, "--engine", "rya"], "local"),
+        pytest.param(
+            ["--to", TARGET, "--device", "cuda"],
+            "--device cuda: no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_2(people, capsys, words, said):
