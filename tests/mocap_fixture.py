@@ -54,6 +54,11 @@ def hand_points(t: float, side: str) -> np.ndarray:
     return hand if side == "right" else mirrored(hand)
 
 
+def joint_turns(t: float) -> np.ndarray:
+    """Rotations ``(21, 3, 3)`` of the canonical joints in wrist axes."""
+    return np.stack([_turn([0.05 * n, 0.3 * np.sin(t - START + n), 0.1])[:3, :3] for n in range(21)])
+
+
 def own_time(t: np.ndarray, clock: str) -> np.ndarray:
     """Stamps of a device's clock."""
     offset, drift = CLOCKS.get(clock, (0.0, 0.0))
@@ -139,7 +144,7 @@ def tracker_pose(t: float, side: str) -> np.ndarray:
 
 
 def glove_frames(times: np.ndarray, side: str) -> np.ndarray:
-    """25 transforms ``(N, 25, 4, 4)`` in the glove's own axes, in Manus's order; only positions are meant."""
+    """25 transforms ``(N, 25, 4, 4)`` in the glove's own axes, in Manus's order."""
     return _glove_frames(tuple(times.tolist()), side).copy()
 
 
@@ -150,11 +155,14 @@ def _glove_frames(times: tuple[float, ...], side: str) -> np.ndarray:
     out = np.tile(np.eye(4), (len(times), 25, 1, 1))
     for n, t in enumerate(times):
         points = hand_points(t, side) @ own[:3, :3].T + own[:3, 3]
+        turns = own[:3, :3] @ joint_turns(t)
+        out[n, :5, :3, :3] = turns[:5]
         out[n, :5, :3, 3] = points[:5]
         for finger in range(4):
             first = 5 + 4 * finger
             out[n, 5 + 5 * finger, :3, 3] = 0.6 * points[0] + 0.4 * points[first]  # the metacarpal's base
             out[n, 6 + 5 * finger : 10 + 5 * finger, :3, 3] = points[first : first + 4]
+            out[n, 6 + 5 * finger : 10 + 5 * finger, :3, :3] = turns[first : first + 4]
     return out
 
 

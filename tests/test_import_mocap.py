@@ -13,7 +13,7 @@ from egoscale_sdk.data.importers.mocap import MocapImporter, MocapOptions
 from egoscale_sdk.data.importers.mocap_clock import fit_clock, session_clocks
 from egoscale_sdk.data.importers.mocap_session import find_sessions
 from egoscale_sdk.errors import DataError
-from egoscale_sdk.geometry import pose_from_vec9, rotation_angle
+from egoscale_sdk.geometry import pose_from_vec9, rotation_angle, rotation_from_quaternion
 from egoscale_sdk.specs import Provider
 from tests import mocap_fixture as truth
 from tests.data_kit import human_spec, robot_spec
@@ -67,6 +67,8 @@ def test_wrists_and_keypoints_are_those_of_the_truth_at_every_row(session):
             np.testing.assert_allclose(hand, points, atol=1e-4)
             world = points @ wrist[:3, :3].T + wrist[:3, 3]
             np.testing.assert_allclose(episode.raw["keypoints"][row, number], world, atol=4e-4)
+            turns = rotation_from_quaternion(episode.raw["keypoint_quat_wxyz"][row, number].astype(float))
+            assert rotation_angle(turns, wrist[:3, :3] @ truth.joint_turns(t)).max() < 2e-3
         np.testing.assert_allclose(episode.raw["camera_pose"][row], truth.head_camera_pose(t), atol=4e-4)
     assert (episode.raw["camera_valid"] == 1).all()
 
@@ -201,7 +203,11 @@ def test_parquet_and_csv_tables_are_read_alike(session, tmp_path):
     text = (folder / "session.toml").read_text()
     text = text.replace('file = "left_glove.npz"', 'file = "left_glove.parquet"\nunit = "mm"')
     (folder / "session.toml").write_text(text)
-    np.testing.assert_allclose(read(folder).action, expected.action, atol=1e-6)
+    found = read(folder)
+    np.testing.assert_allclose(found.action, expected.action, atol=1e-6)
+    quat = found.raw["keypoint_quat_wxyz"]
+    np.testing.assert_array_equal(quat[:, 0], np.broadcast_to([1, 0, 0, 0], quat[:, 0].shape))  # untold
+    np.testing.assert_allclose(quat[:, 1], expected.raw["keypoint_quat_wxyz"][:, 1], atol=1e-6)
 
 
 # Clocks.
@@ -354,8 +360,9 @@ def test_a_session_that_cannot_be_is_refused_by_file_and_field(tmp_path, imports
         ("left_glove.npz", lambda a: {"time_s": a["time_s"] + 9000}, "clocks do not match"),
         ("left_glove.npz", lambda a: {"transforms": a["transforms"][:, :24]}, "has 24 transforms"),
         ("left_glove.npz", lambda a: {"transforms": a["transforms"] * np.nan}, "has no valid hand"),
-        ("left_glove.npz", lambda a: {"transforms": a["transforms"] * 1000}, "divide them"),
+        ("left_glove.npz", lambda a: {"transforms": scaled(a["transforms"])}, "divide them"),
         ("left_glove.npz", lambda a: {"transforms": mirror(a["transforms"])}, "bend backwards"),
+        ("left_glove.npz", lambda a: {"transforms": a["transforms"] * 1000}, "no rigid transforms"),
     ],
 )
 def test_tables_that_cannot_be_are_refused(tmp_path, name, change, complaint):
@@ -366,7 +373,15 @@ def test_tables_that_cannot_be_are_refused(tmp_path, name, change, complaint):
 
 
 def mirror(transforms):
-    return transforms * np.array([1.0, -1.0, 1.0, 1.0])[:, None]
+    """The hand in left-handed axes; rotations stay rotations."""
+    flip = np.diag([1.0, -1.0, 1.0, 1.0])
+    return flip @ transforms @ flip
+
+
+def scaled(transforms):
+    out = transforms.copy()
+    out[..., :3, 3] *= 1000
+    return out
 
 
 @pytest.mark.parametrize(

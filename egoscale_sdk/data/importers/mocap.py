@@ -116,7 +116,7 @@ def _declare(
         cameras=()
         if options.skip_images
         else tuple(_stream(session, camera, options) for camera in session.spec.cameras),
-        raw=RAW if people else robot_raw(spec),
+        raw=(*RAW, "keypoint_quat_wxyz") if people else robot_raw(spec),
         importer=MocapImporter.name,
         assumptions=tuple(note for note, holds in notes.items() if holds),
         licence=options.licence,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.importers.mocap_take import Take
 from egoscale_sdk.data.importers.people import Context, HandTrack, map_ids, people_episode, wrist_episode
 from egoscale_sdk.data.importers.robot_rows import plausible_joints
-from egoscale_sdk.geometry import Floats, transform_points, vec9_from_pose
+from egoscale_sdk.geometry import Floats, quaternion_from_rotation, transform_points, vec9_from_pose
 from egoscale_sdk.interfaces import Episode
 from egoscale_sdk.specs import SIDES, WRIST_DIM, EmbodimentSpec, JointSpec, RowLayout
 
@@ -23,13 +23,14 @@ def human_episode(take: Take, key: str, context: Context) -> Episode:
     Raises:
         DataError: a table is unusable, hands are not in metres, or fingers bend backwards.
     """
-    rows = len(take.time_ns)
-    hands, wrists = np.full((rows, 2, 21, 3), np.nan), np.full((rows, 2, 4, 4), np.nan)
+    rows, turned = len(take.time_ns), np.zeros(2, bool)
+    joints, wrists = np.full((rows, 2, 21, 4, 4), np.nan), np.full((rows, 2, 4, 4), np.nan)
     for number, side in enumerate(SIDES):
         hand, wrist = take.hand(side), take.poses(f"{side}_wrist")
-        hands[:, number] = np.nan if hand is None else hand
+        if hand is not None:
+            joints[:, number], turned[number] = hand
         wrists[:, number] = np.nan if wrist is None else wrist
-    camera = take.poses("head")
+    camera, hands = take.poses("head"), joints[..., :3, 3]
     track = HandTrack(
         key=key,
         where=take.session.where,
@@ -42,16 +43,30 @@ def human_episode(take: Take, key: str, context: Context) -> Episode:
     posed = people_episode(track, context)
     still = np.broadcast_to(np.eye(4), (rows, 4, 4))
     placed = wrist_episode(replace(track, seen=np.ones((rows, 2), bool), frame_pose=still), wrists, context)
-    known = (placed.valid[:, :2] > 0)[..., None, None]
-    world = transform_points(np.where(known, wrists, np.eye(4)), posed.raw["keypoints"])
     return replace(
         posed,
         action=np.concatenate([placed.action[:, : _HANDS.start], posed.action[:, _HANDS]], axis=1),
         valid=np.concatenate([placed.valid[:, :2], posed.valid[:, 2:]], axis=1),
         conf=np.concatenate([placed.valid[:, :2], posed.valid[:, 2:]], axis=1).astype(np.float32),
-        raw=posed.raw | {"keypoints": world.astype(np.float32) * posed.valid[:, 2:, None, None]},
+        raw=posed.raw | _joints_in_world(posed, placed, wrists, joints, turned),
         map_id=map_ids(take.time_ns, camera),
     )
+
+
+def _joints_in_world(
+    posed: Episode, placed: Episode, wrists: Floats, joints: Floats, turned: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float32]]:
+    """Keypoints and rotations of the joints in the world; of a hand whose wrist is unknown, in its wrist frame.
+
+    A hand that is unknown has keypoints 0; a rotation that is unknown is the identity.
+    """
+    known, hand = placed.valid[:, :2] > 0, posed.valid[:, 2:] > 0
+    pose = np.where(known[..., None, None], wrists, np.eye(4))
+    points = transform_points(pose, posed.raw["keypoints"]) * hand[..., None, None]
+    seen = (known & hand & turned)[..., None, None, None]
+    turns = np.where(seen, pose[:, :, None, :3, :3] @ joints[..., :3, :3], np.eye(3))
+    quat = quaternion_from_rotation(turns)
+    return {"keypoints": points.astype(np.float32), "keypoint_quat_wxyz": quat.astype(np.float32)}
 
 
 def robot_episode(take: Take, key: str, spec: EmbodimentSpec, context: Context) -> Episode:

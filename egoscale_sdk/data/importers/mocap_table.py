@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.importers.keypoint_table import load_npz
 from egoscale_sdk.data.importers.lerobot_table import LeRobotTable
 from egoscale_sdk.data.importers.text import one_line
+from egoscale_sdk.data.importers.trajectory import check_rigid
 from egoscale_sdk.errors import DataError, did_you_mean, require_extra
 from egoscale_sdk.geometry import Floats, make_pose, rotation_from_quaternion
 
@@ -101,27 +102,49 @@ def read_poses(path: Path, metres: float) -> tuple[Floats, Floats]:
     return table.time_s[good], make_pose(rotation_from_quaternion(quat[good] / norm[good, None]), xyz[good])
 
 
-def read_joint_points(path: Path, joints: tuple[str, ...], metres: float) -> tuple[Floats, Floats]:
-    """Read a glove: stamps ``(N,)`` and joint positions ``(N, len(joints), 3)`` in metres of the rows that are good.
+def read_joint_frames(path: Path, joints: tuple[str, ...], metres: float) -> tuple[Floats, Floats, bool]:
+    """Read a glove: stamps ``(N,)`` and ``T (N, len(joints), 4, 4)`` in metres of the rows that are good.
 
-    NPZ: ``transforms (N, J, 4, 4)`` or ``positions (N, J, 3)``. CSV and parquet: ``<joint>_x, _y, _z``.
+    The third value is whether rotations are known; where they are not they are the identity.
+
+    NPZ: ``transforms (N, J, 4, 4)``, or ``positions (N, J, 3)`` and ``quat_wxyz (N, J, 4)``; CSV and parquet:
+    ``<joint>_x, _y, _z`` and ``_qw, _qx, _qy, _qz``, of which the quaternions may be missing.
 
     Raises:
-        DataError: `read_table` refuses it, it has another number of transforms, or nothing is good.
+        DataError: `read_table` refuses it, it has another number of transforms, they are no rigid ones, or nothing
+            is good.
     """
-    table = read_table(path)
+    table, count, turned = read_table(path), len(joints), True
     if "transforms" in table.columns:
-        points = _shaped(table, "transforms", (len(joints), 4, 4))[..., :3, 3]
+        frames = _shaped(table, "transforms", (count, 4, 4))
     elif "positions" in table.columns:
-        points = _shaped(table, "positions", (len(joints), 3))
+        turned = "quat_wxyz" in table.columns
+        frames = _frames(
+            _shaped(table, "positions", (count, 3)), _shaped(table, "quat_wxyz", (count, 4)) if turned else None
+        )
     else:
-        names = [f"{joint}_{axis}" for joint in joints for axis in "xyz"]
-        points = table.stack(names).reshape(-1, len(joints), 3)
-    flat = points.reshape(len(points), -1)
-    good = np.isfinite(flat).all(1) & (flat != 0).any(1) & table.flags() & ~_frozen(flat, table.time_s)
+        turned = f"{joints[0]}_qw" in table.columns
+        points = table.stack([f"{joint}_{axis}" for joint in joints for axis in "xyz"]).reshape(-1, count, 3)
+        names = [f"{joint}_q{part}" for joint in joints for part in "wxyz"]
+        frames = _frames(points, table.stack(names).reshape(-1, count, 4) if turned else None)
+    flat = frames.reshape(len(frames), -1)
+    good = np.isfinite(flat).all(1) & (frames[..., :3, 3] != 0).any((1, 2)) & table.flags()
+    good &= ~_frozen(flat, table.time_s)
     if not good.any():
         raise DataError("has no valid hand", where=str(path))
-    return table.time_s[good], points[good] * metres
+    found = frames[good].copy()
+    check_rigid(found, str(path))
+    found[..., :3, 3] *= metres
+    return table.time_s[good], found, turned
+
+
+def _frames(points: Floats, quat_wxyz: Floats | None) -> Floats:
+    """Transforms of joints; NaN where a quaternion has no length."""
+    if quat_wxyz is None:
+        return make_pose(np.broadcast_to(np.eye(3), (*points.shape, 3)), points)
+    norm = np.linalg.norm(quat_wxyz, axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return make_pose(rotation_from_quaternion(np.where(norm > 0.5, quat_wxyz / norm, np.nan)), points)
 
 
 def _shaped(table: StampedTable, name: str, shape: tuple[int, ...]) -> Floats:

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.importers.images import as_jpeg, video_frames, video_jpegs
 from egoscale_sdk.data.importers.mocap_clock import Clock, session_clocks
 from egoscale_sdk.data.importers.mocap_session import METRES, CameraSpec, GloveSpec, Session, TableSpec, TakeSpec
-from egoscale_sdk.data.importers.mocap_table import EXTRA, StampedTable, read_joint_points, read_poses, read_table
+from egoscale_sdk.data.importers.mocap_table import EXTRA, StampedTable, read_joint_frames, read_poses, read_table
 from egoscale_sdk.data.importers.placement import span
 from egoscale_sdk.data.importers.sources import ImportOptions, task_span
 from egoscale_sdk.data.importers.spool import JpegSpool
 from egoscale_sdk.data.importers.trajectory import poses_at, values_at
 from egoscale_sdk.data.writer import IMAGE_MAX_AGE_NS
 from egoscale_sdk.errors import DataError
-from egoscale_sdk.geometry import Floats
-from egoscale_sdk.hands import keypoints_in_wrist, layout_named, to_canonical, wrist_frame
+from egoscale_sdk.geometry import Floats, inverse_pose, make_pose
+from egoscale_sdk.hands import layout_named, to_canonical, wrist_frame
+from egoscale_sdk.hands.layouts import CMC
 from egoscale_sdk.interfaces import ImageStream, LanguageSpan
 
 Stamps = NDArray[np.int64]
@@ -66,18 +67,21 @@ class Take:
         stamps = self._on_master(time_s, tracker, path)
         return poses_at(stamps, poses @ tracker.T_tracker_target.matrix(), self.time_ns, tracker.max_gap_s)
 
-    def hand(self, side: str) -> Floats | None:
-        """Canonical keypoints ``(T, 21, 3)`` in the wrist frame, metres; NaN where unknown; None without a glove."""
+    def hand(self, side: str) -> tuple[Floats, bool] | None:
+        """Canonical joints ``T_wrist_joint (T, 21, 4, 4)``, metres, NaN where unknown; None without a glove.
+
+        The second value is whether the rotations are known.
+        """
         glove = self.spec.glove(side)
         if glove is None:
             return None
         path = self.session.path(glove.file, "gloves")
-        time_s, points = read_joint_points(path, layout_named(glove.layout).joints, METRES[glove.unit])
-        hands, valid = _in_wrist(points, glove)
+        time_s, frames, turned = read_joint_frames(path, layout_named(glove.layout).joints, METRES[glove.unit])
+        hands, valid = _in_wrist(frames, glove)
         if not valid.any():
             raise DataError("no palm can be made of its joints", where=str(path))
         stamps = self._on_master(time_s[valid], glove, path)
-        return values_at(stamps, hands[valid], self.time_ns, glove.max_gap_s)
+        return poses_at(stamps, hands[valid], self.time_ns, glove.max_gap_s), turned
 
     def joints(self, role: str, names: list[str]) -> tuple[Floats, Path]:
         """Joint values ``(T, len(names))`` in radians or metres, NaN where unknown, and the file."""
@@ -161,11 +165,17 @@ def picture_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in JPEG) if folder.is_dir() else []
 
 
-def _in_wrist(points: Floats, glove: GloveSpec) -> tuple[Floats, NDArray[np.bool_]]:
-    """Canonical keypoints ``(N, 21, 3)`` in the wrist frame that they define, and which define one."""
-    keypoints, _ = to_canonical(points, glove.layout)
-    frame, valid = wrist_frame(keypoints, glove.side)
-    return keypoints_in_wrist(keypoints, frame), valid
+def _in_wrist(frames: Floats, glove: GloveSpec) -> tuple[Floats, NDArray[np.bool_]]:
+    """Canonical joints ``(N, 21, 4, 4)`` in the wrist frame that they define, and which define one.
+
+    An estimated thumb CMC has the rotation of the joint after it.
+    """
+    keypoints, _ = to_canonical(frames[..., :3, 3], glove.layout)
+    index = np.array(layout_named(glove.layout).index())
+    index[CMC] = index[CMC] if index[CMC] >= 0 else index[CMC + 1]
+    wrist, valid = wrist_frame(keypoints, glove.side)
+    joints = make_pose(frames[:, index, :3, :3], keypoints)
+    return inverse_pose(wrist)[:, None] @ joints, valid
 
 
 def _calibration(camera: CameraSpec) -> dict[str, Any]:

@@ -69,9 +69,10 @@ def read_trajectory(path: Path) -> Trajectory:
 def poses_at(
     times_ns: NDArray[np.int64], poses: Floats, query_ns: NDArray[np.int64], max_gap_s: float = MAX_GAP_S
 ) -> Floats:
-    """Interpolate poses at ``query_ns``; NaN outside their span and in gaps longer than ``max_gap_s``."""
+    """Interpolate poses ``(N, *b, 4, 4)`` at ``query_ns``; NaN outside their span and in gaps over ``max_gap_s``."""
     found = interpolate_poses(times_ns, poses, query_ns)
-    return np.where(within(times_ns, query_ns, max_gap_s)[:, None, None], found, np.nan)
+    known = within(times_ns, query_ns, max_gap_s)
+    return np.where(known.reshape(-1, *[1] * (poses.ndim - 1)), found, np.nan)
 
 
 def values_at(
