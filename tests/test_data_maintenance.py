@@ -171,9 +171,10 @@ def test_a_damaged_segment_stops_a_compaction_and_loses_nothing(recorded):
 
 KILLED = """
 import os, signal, sys
-from egoscale_sdk.data import Dataset, maintenance
-from egoscale_sdk.data.maintenance import compact, joined
-seen, stop = 0, int(sys.argv[2])
+from egoscale_sdk.cli import main
+import egoscale_sdk.data.maintenance.merge, egoscale_sdk.data.maintenance.rechunk, egoscale_sdk.data.maintenance.compact
+import egoscale_sdk.data.maintenance.leftovers, egoscale_sdk.data.maintenance.split
+seen, stop = 0, int(sys.argv[1])
 
 def trace(frame, event, arg):
     global seen
@@ -182,27 +183,58 @@ def trace(frame, event, arg):
         if seen == stop:
             os.kill(os.getpid(), signal.SIGKILL)
 
-dataset = Dataset.open(sys.argv[1])
 sys.setprofile(trace)
-compact.compact(dataset)
+main(sys.argv[2:])
 """
 
 
+def killed_at(stop, *words) -> bool:
+    """Run a command that is killed at its ``stop``-th call within the data layer; whether it lived that long."""
+    command = [sys.executable, "-c", KILLED, str(stop), "dataset", *map(str, words)]
+    return subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+
+
 @pytest.mark.slow
-def test_kill_9_leaves_the_old_or_the_new_version(recorded, tmp_path):
-    before = contents(recorded)
+@pytest.mark.parametrize(
+    ("words", "stops"),
+    [
+        (("compact", "{d}", "-q"), (400, 900, 1500, 2200)),
+        (("gc", "{d}", "--older-than", "0", "--forget", "-q"), (150, 300, 400)),
+        (("split", "{d}"), (200, 300, 400)),
+        (("merge", "{d}", "--out", "{o}", "-q"), (400, 900, 1500, 2200)),
+        (("rechunk", "{d}", "--out", "{o}", "-q"), (600, 2000, 4000)),
+    ],
+    ids=lambda value: value[0] if isinstance(value[0], str) else "",
+)
+def test_kill_9_leaves_the_old_or_the_new_version(recorded, tmp_path, words, stops):
+    if words[0] == "gc":
+        compact(recorded)
+    before, out = contents(recorded), tmp_path / "out.zarr"
+    command = [word.format(d=recorded.path, o=out) for word in words]
     killed = 0
-    for stop in (200, 900, 1500, 2200):
-        result = subprocess.run([sys.executable, "-c", KILLED, str(recorded.path), str(stop)], capture_output=True)
-        killed += result.returncode == -signal.SIGKILL
-        assert contents(Dataset.open(recorded.path)) == before
+    for stop in stops:
+        killed += killed_at(stop, *command)
+        assert unlabelled(contents(Dataset.open(recorded.path))) == before
+        if out.exists():
+            there = contents(Dataset.open(out))
+            assert there == {key: before[key] for key in there}
+            assert words[0] == "rechunk" or set(there) in (set(), set(before))
     assert killed
-    dataset = Dataset.open(recorded.path)
-    compact(dataset)
-    assert len(dataset.segments) == 1
-    assert contents(dataset) == before
-    collect_leftovers(dataset, 0.0)
-    assert contents(Dataset.open(recorded.path)) == before
+    again = [*command, "--duplicates", "skip"] if words[0] == "merge" else command
+    main(["dataset", *again])
+    for path in (recorded.path, out) if out.exists() else (recorded.path,):
+        dataset = Dataset.open(path)
+        collect_leftovers(dataset, 0.0)
+        assert leftovers(dataset) == []
+        assert unlabelled(contents(Dataset.open(path))) == before
+        assert not [finding for finding in validate_dataset(dataset) if finding.code in ("damaged", "leftovers")]
+
+
+def unlabelled(found):
+    """The same without the split labels."""
+    for entry in found.values():
+        entry["labels"] = {name: value for name, value in entry["labels"].items() if name != "split"}
+    return found
 
 
 # --- what is left over ---------------------------------------------------------------------------------------------
