@@ -110,21 +110,32 @@ class ArrowStep:
         """
         pose = self.pose(constants, u)
         columns = self._columns(constants, pose)  # [P][K] vectors
-        H, g = self._normal(pose, columns, vectors, weights)
+        H, pull = self._normal(pose, columns, vectors, weights)
         reach = columns[-1]
         if self.pinches:
-            self._add_pinches(pose, reach, pinch, pinch_weights, g)
+            self._add_pinches(pose, reach, pinch, pinch_weights, pull)
         mean = dot([H[a][a] for a in range(self.variables)], [1.0] * self.variables) / self.variables
-        held = []
+        slope = [as_tensor(plus(pull[a], rho[a] * (u[a] - prior[a]))) for a in range(self.variables)]
         for a in range(self.variables):
-            slope = as_tensor(plus(g[a], rho[a] * (u[a] - prior[a])))
-            held.append(((u[a] <= bounds[0, a]) & (slope > 0)) | ((u[a] >= bounds[1, a]) & (slope < 0)))
-            H[a][a] = H[a][a] + (damping * mean + rho[a]) + held[a] * HELD
-            g[a] = torch.where(held[a], 0.0, -slope)
-        delta = self._eliminate(H, g, reach, pinch_weights) if self.pinches else _solve(H, g)
+            H[a][a] = H[a][a] + (damping * mean + rho[a])
+        g, low, high = torch.stack(slope), u <= bounds[0], u >= bounds[1]
+        held = (low & (g > 0)) | (high & (g < 0))
+        delta = self._solved(H, g, held, reach, pinch_weights)
+        # Once more, with those on their bounds that the step itself presses there. Where a slope is nearly zero,
+        # rounding decides whether its variable is held at first; the second step does not depend on it.
+        press = torch.where(held, g - HELD * delta, -delta)
+        held = (low & (press > 0)) | (high & (press < 0))
+        delta = self._solved(H, g, held, reach, pinch_weights)
         # exactly 0 where held: a hair's breadth off its bound it would be free in the next step, and so on for ever
-        moved = torch.stack([torch.where(h, 0.0, as_tensor(d)) for h, d in zip(held, delta, strict=True)])
-        return torch.minimum(torch.maximum(u + moved.clamp(-MAX_STEP, MAX_STEP), bounds[0]), bounds[1])
+        moved = torch.where(held, 0.0, delta.clamp(-MAX_STEP, MAX_STEP))
+        return torch.minimum(torch.maximum(u + moved, bounds[0]), bounds[1])
+
+    def _solved(self, H: list[list[Number]], g: Tensor, held: Tensor, reach: list[Vector], weights: Tensor) -> Tensor:
+        """The step ``(K, F, N)`` where some variables are held; how little they move tells how hard they press."""
+        stiff = [[*row[:a], row[a] + held[a] * HELD, *row[a + 1 :]] for a, row in enumerate(H)]
+        push: list[Number] = list(torch.where(held, 0.0, -g).unbind())
+        found = self._eliminate(stiff, push, reach, weights) if self.pinches else _solve(stiff, push)
+        return torch.stack([as_tensor(d) for d in found])
 
     # ---- kinematics
 

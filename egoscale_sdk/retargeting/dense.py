@@ -73,11 +73,19 @@ class DenseEngine(Engine):
         gradient = (pull.mT @ r.flatten(1)[..., None])[..., 0] + rho * (u - prior)
         H = pull.mT @ J.flatten(1, 2)
         lower, upper = self.bounds[:, :, 0, 0].to(u)
-        held = ((u <= lower) & (gradient > 0)) | ((u >= upper) & (gradient < 0))
-        mean = H.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True)
-        H = H + torch.diag_embed(damping * mean + rho + held * HELD)
-        delta: Tensor = torch.linalg.solve(H, torch.where(held, 0.0, -gradient)).masked_fill(held, 0.0)
-        return torch.minimum(torch.maximum(u + delta.clamp(-MAX_STEP, MAX_STEP), lower), upper)
+        H = H + torch.diag_embed(damping * H.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True) + rho)
+
+        def solved(held: Tensor) -> Tensor:
+            found: Tensor = torch.linalg.solve(H + torch.diag_embed(held * HELD), torch.where(held, 0.0, -gradient))
+            return found
+
+        low, high = u <= lower, u >= upper
+        held = (low & (gradient > 0)) | (high & (gradient < 0))
+        delta = solved(held)
+        press = torch.where(held, gradient - HELD * delta, -delta)  # see `ArrowStep`
+        held = (low & (press > 0)) | (high & (press < 0))
+        moved = solved(held).clamp(-MAX_STEP, MAX_STEP).masked_fill(held, 0.0)
+        return torch.minimum(torch.maximum(u + moved, lower), upper)
 
     def _differences(self, frames: int, terms: tuple[Term, ...], thumb: bool) -> Tensor:
         """Matrix ``(R F + pinches, frames)`` that takes places to the vectors of the terms, then of the pinches."""
