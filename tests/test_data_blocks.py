@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.range_server import RangeServer
-from egoscale_sdk.data import Dataset, stored
+from egoscale_sdk.data import Dataset, remote_arrays, stored
 from egoscale_sdk.data.blocks import BlockReader, Span
 from egoscale_sdk.data.store import StoreError
 from egoscale_sdk.errors import DataError
@@ -67,7 +67,8 @@ def test_a_block_holds_what_the_disk_holds(made, rows, images):
                 assert dict(reader.quarantine) == {}
 
 
-def test_many_blocks_in_flight_cost_few_requests(made):
+def test_many_blocks_in_flight_cost_few_requests(made, monkeypatch):
+    monkeypatch.setattr(remote_arrays, "SMALL_BYTES", 0)
     with RangeServer(made.path.parent, latency_s=0.002) as server:
         dataset = Dataset.open(f"{server.url}/d.zarr")
         before = server.served()["gets"]
@@ -81,6 +82,8 @@ def test_many_blocks_in_flight_cost_few_requests(made):
     assert served["gets"] - before <= 0.1 * frames
     narrow = [count for name, count in served["names"].items() if "/offsets/" in name or "/row/" in name]
     assert set(narrow) == {1}, "narrow arrays are fetched once"
+    wide = [count for name, count in served["names"].items() if "/head/data/" in name or "/action/" in name]
+    assert set(wide) == {5}, "one request a block"
 
 
 def test_an_array_is_taken_from_far_as_from_near(made):

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.checksums import BLOCK, first_difference
 from egoscale_sdk.data.records import ArrayRecord
 from egoscale_sdk.data.store import RESTORE, Store
-from egoscale_sdk.data.stored import Files, Layout, changed
+from egoscale_sdk.data.stored import SMALL_BYTES, Files, Layout, changed
 from egoscale_sdk.errors import DataError
 
 Array = NDArray[Any]
 
 NARROW_BYTES = 16
-"""Rows of up to this many bytes are fetched in pieces."""
+"""Rows of up to this many bytes, but not streams of bytes, are fetched in pieces; and so are small arrays."""
 PIECE = 2**16
 KEPT_BYTES = 2**28
 
@@ -49,6 +49,8 @@ class RemoteArray:
         self._layout = layout = Layout(record.shape, np.dtype(record.dtype), record.shard_rows, record.inner_rows)
         self.shape: tuple[int, ...] = layout.shape
         self.dtype: np.dtype[Any] = layout.dtype
+        narrow = layout.row_bytes <= NARROW_BYTES and (*self.shape[1:], self.dtype.itemsize) != (1,)
+        self._in_pieces = narrow or len(self) * layout.row_bytes <= SMALL_BYTES
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -86,7 +88,7 @@ class RemoteArray:
         width = self._layout.row_bytes
         file = _File(self._store, self._path, self._layout, number, self._files)
         first, end = start * width, stop * width
-        data = file.pieces(first, end) if width <= NARROW_BYTES else file.blocks(first, end)
+        data = file.pieces(first, end) if self._in_pieces else file.blocks(first, end)
         return np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape[1:])
 
 
