@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from math import inf
 from typing import Literal, Self
 
 import torch
@@ -16,7 +15,7 @@ from egoscale_sdk.errors import SpecError, did_you_mean
 from egoscale_sdk.interfaces import Motion
 from egoscale_sdk.retargeting.canonical import CanonicalHand, palm, tracking_failures
 from egoscale_sdk.retargeting.chains import padded_chains
-from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose
+from egoscale_sdk.retargeting.clips import ClipRetargeter, float32_limits, open_pose, velocity_steps
 from egoscale_sdk.retargeting.dense import DenseEngine
 from egoscale_sdk.retargeting.device import moved
 from egoscale_sdk.retargeting.engine import Engine, FingerEngine
@@ -166,9 +165,8 @@ class KeypointRetargeter(ClipRetargeter):
 
     @cached_property
     def _steps(self) -> Tensor:
-        """How far joints may move from frame to frame, ``(J,)``; infinite where the spec gives no velocity."""
-        speeds = [joint.velocity for joint in self.hand.actuated]
-        return torch.tensor([inf if speed is None else speed / self.rate_hz for speed in speeds], dtype=torch.float64)
+        """See `velocity_steps`."""
+        return velocity_steps(self.hand, self.rate_hz)
 
     @cached_property
     def _limits(self) -> tuple[Tensor, Tensor]:
