@@ -20,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 Fault = Callable[[str, int], str | None]
-"""Told the name of a file and how often it was asked for; returns ``error``, ``hang``, ``cut``, ``flip`` or None."""
+"""Told the name of a file and how often it was asked for; returns ``error``, ``deny``, ``hang``, ``cut``, ``flip``."""
+
+
+_STATUS = {"error": 503, "deny": 403}
 
 
 @dataclass
@@ -57,8 +60,8 @@ class _Handler:
         fault = self.fault(name, self.served.names[name]) if self.fault else None
         await asyncio.sleep(3600 if fault == "hang" else self.latency_s)
         file = self.folder / name
-        if fault == "error" or not file.is_file():
-            writer.write(_head(503 if fault else 404, 0))
+        if fault in _STATUS or not file.is_file():
+            writer.write(_head(_STATUS.get(fault or "", 404), 0))
             return True
         data, status, served = _part(file, head)
         self.served.bytes += len(data)

@@ -15,8 +15,9 @@ from obstore.store import from_url
 from zarr.storage import ObjectStore
 
 from benchmarks.range_server import RangeServer
-from egoscale_sdk.data import Dataset, log
+from egoscale_sdk.data import Dataset, log, remote_arrays
 from egoscale_sdk.data.remote import RemoteStore
+from egoscale_sdk.data.segment import StoredObject
 from egoscale_sdk.data.store import StoreError, open_store
 from egoscale_sdk.errors import DataError, EgoscaleError, MissingExtraError
 from egoscale_sdk.specs import ActionSetSpec
@@ -150,8 +151,9 @@ def test_a_hole_in_the_log_is_noticed(bucket):
     one_line(error)
 
 
-def test_a_missing_object_is_named(bucket):
+def test_a_missing_object_is_named(bucket, monkeypatch):
     dataset = filled(f"{bucket}/d.zarr")
+    monkeypatch.setattr(remote_arrays, "_kept", remote_arrays._Pieces(2**20))  # what was read is kept
     name = f"{dataset.segments[1]}/action/c/0/0"
     obstore.delete(from_url(dataset.where, client_options={"allow_http": True}), name)
     with pytest.raises(DataError, match=f"{name}: is missing") as error:
@@ -187,6 +189,60 @@ def test_a_store_that_does_not_answer(monkeypatch):
     with pytest.raises(StoreError, match="cannot be reached") as error:
         Dataset.open("http://127.0.0.1:9/d.zarr")
     one_line(error)
+
+
+def test_a_store_that_refuses(tmp_path):
+    filled(tmp_path / "d.zarr", "a")
+    with RangeServer(tmp_path, fault=lambda name, count: "deny") as server:
+        with pytest.raises(StoreError, match="access is denied") as error:
+            Dataset.open(f"{server.url}/d.zarr")
+        one_line(error)
+
+
+def test_a_web_server_is_only_read_from(tmp_path):
+    dataset = filled(tmp_path / "d.zarr", "a")
+    with RangeServer(tmp_path) as server:
+        there = Dataset.open(f"{server.url}/d.zarr")
+        same(there, dataset)
+        for write in (
+            lambda: there.append([episode("b", there.declaration)]),
+            lambda: Dataset.create(f"{server.url}/new.zarr", there.declaration),
+        ):
+            with pytest.raises(StoreError, match="a web server is only read from") as error:
+                write()
+            one_line(error)
+
+
+def test_a_hole_in_the_log_of_a_web_server_is_noticed(tmp_path):
+    dataset = filled(tmp_path / "d.zarr")
+    (dataset.path / "commits" / "000000000002.json").unlink()
+    with RangeServer(tmp_path) as server, pytest.raises(DataError, match="commit 2 is missing although 4 exists"):
+        Dataset.open(f"{server.url}/d.zarr")
+
+
+def test_a_segment_is_opened_in_two_round_trips(tmp_path):
+    dataset = filled(tmp_path / "d.zarr", "a")
+    with RangeServer(tmp_path) as server:
+        there = Dataset.open(f"{server.url}/d.zarr")
+        before = there.store.requests
+        segment = there.segment(there.segments[0])
+        assert there.store.requests == before + 1, "the commit record"
+        np.testing.assert_array_equal(segment.read("action"), dataset.segment(segment.path).read("action"))
+        assert there.store.requests == before + 3, "rows and their checksums"
+
+
+def test_a_huge_shape_is_refused_before_anything_is_fetched(tmp_path):
+    dataset = filled(tmp_path / "d.zarr", "a")
+    path = dataset.segments[0]
+    addition = dataset.object(path).addition
+    with RangeServer(tmp_path) as server:
+        store = open_store(f"{server.url}/d.zarr")
+        for shape in ((10**15, 12), (10**9, 10**9)):
+            record = addition.arrays["action"].model_copy(update={"shape": shape})
+            forged = addition.model_copy(update={"arrays": addition.arrays | {"action": record}})
+            with pytest.raises(DataError, match="action"):
+                StoredObject(store, forged).array("action").read()
+        assert store.requests == 0
 
 
 def test_without_the_extra_there_is_a_pip_line(monkeypatch):

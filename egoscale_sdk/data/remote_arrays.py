@@ -47,6 +47,9 @@ class RemoteArray:
     def __init__(self, store: Store, path: str, record: ArrayRecord, files: Files) -> None:
         self._store, self._path, self._files = store, path, files
         self._layout = layout = Layout(record.shape, np.dtype(record.dtype), record.shard_rows, record.inner_rows)
+        if layout.shards > len(files.names):
+            what = f"of shape {layout.shape} has {len(files.names)} files and needs more"
+            raise DataError(what, where=f"{store.where}/{path}", hint=RESTORE)
         self.shape: tuple[int, ...] = layout.shape
         self.dtype: np.dtype[Any] = layout.dtype
         narrow = layout.row_bytes <= NARROW_BYTES and (*self.shape[1:], self.dtype.itemsize) != (1,)

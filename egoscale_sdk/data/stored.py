@@ -46,6 +46,10 @@ class Committed(NamedTuple):
 class Files(Protocol):
     """What was committed of the files of an array; they are named relative to it."""
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the files."""
+
     def committed(self, name: str) -> Committed | None:
         """Return what was committed of a file, or None where there was none."""
 
