@@ -7,6 +7,7 @@ import human_hand
 import numpy as np
 import pytest
 import torch
+from test_retargeting_solver import OTHERS as MADE
 
 from egoscale_sdk.host import default_host
 from egoscale_sdk.retargeting import KeypointRetargeter
@@ -137,14 +138,26 @@ def test_a_folder_that_cannot_be_written_is_no_compiler(monkeypatch, caplog, tmp
         Kernel(torch.cos, [Input((2,))])
 
 
+OTHERS = {**MADE, "no thumb": lambda: hand_without_thumb()}
+
+
+def hand_without_thumb():
+    robot = hand("sharpa/wave")
+    return robot.model_copy(update={"fingers": tuple(f for f in robot.fingers if f.role in ("index", "ring"))})
+
+
 @needs_compiler
-@pytest.mark.parametrize("name", ["unitree/g1_dex3", "unitree/g1_inspire"])
+@pytest.mark.parametrize(
+    "name", ["unitree/g1_dex3", "unitree/g1_inspire", pytest.param("sharpa/wave", marks=pytest.mark.slow), *OTHERS]
+)
 @pytest.mark.parametrize("target", ["shape", "scaled"])
 def test_the_back_ends_agree_to_a_hundred_thousandth(name, target):
+    """Fingers of unequal length, coupled joints, joints that slide, fingers that share a joint, and no thumb."""
+    robot = OTHERS[name]() if name in OTHERS else hand(name)
     clips = torch.from_numpy(np.stack([human_hand.clip(150, seed) for seed in range(3)]))
     clips[1, 40:70] = torch.nan
-    eager = KeypointRetargeter(hand(name), target=target).retarget(clips)
-    simd = KeypointRetargeter(hand(name), target=target, backend="simd").retarget(clips)
+    eager = KeypointRetargeter(robot, target=target).retarget(clips)
+    simd = KeypointRetargeter(robot, target=target, backend="simd").retarget(clips)
     torch.testing.assert_close(simd.joints, eager.joints, rtol=0, atol=1e-5)
     torch.testing.assert_close(simd.residual_m, eager.residual_m, rtol=0, atol=1e-6)
     assert torch.equal(simd.valid, eager.valid)

@@ -72,7 +72,7 @@ def _statements(program: Program, tables: dict[Kind, dict[Constant, int]]) -> It
             value = WRITTEN[operation.name].format(*names, kind=kind)
         yield f"{TYPES[kind][0]} v{at} = {value}"
     for number, output in enumerate(program.outputs, start=first_table + len(tables)):
-        write = "store_mask" if program.kind(number - first_table - len(tables)) == "bool" else "store<{}>"
+        write = "store_mask" if program.kinds[number - first_table - len(tables)] == "bool" else "store<{}>"
         for element, at in enumerate(output):
             put = write.format(_types(program.scalars.operations[at].kind))
             yield f"{put}(o[{number}].data, o[{number}].row, {element}, n, v{at})"

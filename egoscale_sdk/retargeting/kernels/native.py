@@ -46,7 +46,7 @@ class Kernel:
             torch.tensor(table or [0.0], dtype=dtype)
             for table, dtype in zip(text.constants, (torch.float32, torch.float64), strict=True)
         ]
-        self._outputs = [(shape, DTYPES[program.kind(n)]) for n, shape in enumerate(program.shapes)]
+        self._outputs = [(shape, DTYPES[kind]) for shape, kind in zip(program.shapes, program.kinds, strict=True)]
 
     def __call__(self, *given: Tensor) -> list[Tensor]:
         """Return the outputs ``(*shape, N)``."""

@@ -58,20 +58,18 @@ class Program:
         inputs: What it reads.
         outputs: Per output the numbers that it is made of, in order.
         shapes: Per output its shape without the frames, which come last.
+        kinds: Per output its type.
     """
 
     scalars: Scalars
     inputs: tuple[Input, ...]
     outputs: tuple[tuple[int, ...], ...]
     shapes: tuple[tuple[int, ...], ...]
+    kinds: tuple[Kind, ...]
 
     def order(self) -> list[int]:
         """All numbers that are needed, operands first."""
         return self.scalars.needed(at for output in self.outputs for at in output)
-
-    def kind(self, output: int) -> Kind:
-        """Type of an output."""
-        return self.scalars.operations[self.outputs[output][0]].kind
 
 
 def trace(function: Function, inputs: Sequence[Input]) -> Program:
@@ -87,7 +85,11 @@ def trace(function: Function, inputs: Sequence[Input]) -> Program:
     results = [found] if isinstance(found, Tensor) else list(found)
     ids = [_ids(result, scalars, result.dtype)[..., 0] for result in results]
     program = Program(
-        scalars, tuple(inputs), tuple(tuple(i.flatten().tolist()) for i in ids), tuple(tuple(i.shape) for i in ids)
+        scalars,
+        tuple(inputs),
+        outputs=tuple(tuple(i.flatten().tolist()) for i in ids),
+        shapes=tuple(tuple(i.shape) for i in ids),
+        kinds=tuple(KINDS[result.dtype] for result in results),
     )
     _refuse_other_frames(program)
     return program
@@ -103,7 +105,7 @@ def _refuse_other_frames(program: Program) -> None:
 def _input(scalars: Scalars, number: int, spec: Input) -> Traced:
     """Elements of frame 0 are numbered 0 .. size - 1, those of frame 1 go on from there."""
     frames = 1 if spec.frames is None else FRAMES
-    ids = torch.tensor([scalars.input(number, e, KINDS[spec.dtype]) for e in range(frames * spec.size)])
+    ids = torch.tensor([scalars.input(number, e, KINDS[spec.dtype]) for e in range(frames * spec.size)]).long()
     if spec.frames is None:
         return Traced(ids.reshape(spec.shape), spec.dtype, scalars)
     ids = ids.reshape(FRAMES, *spec.shape)
