@@ -112,7 +112,8 @@ def test_a_healthy_dataset_has_no_finding(stored, make):
 
 def still_column(d, e):
     column = blocks(d)["right_hand"].start + 1
-    e.action[:, column], e.state[:, column] = 0.2, 0.2
+    noise = np.random.default_rng(1).uniform(-4e-4, 4e-4, ROWS)
+    e.action[:, column], e.state[:, column] = 0.2 + noise, 0.2
 
 
 def still_fingertip(d, e):
@@ -379,6 +380,18 @@ def test_real_recordings_raise_no_false_alarm(shared, tmp_path, capsys, importer
     main(["import", importer, str(shared / "data" / source), str(tmp_path / "d.zarr"), *flags, "-q"])
     capsys.readouterr()
     main(["doctor", str(tmp_path / "d.zarr"), "--json", "-q"])
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("embodiment", "importer"), [("human/hands", "keypoints"), ("sharpa/wave", "lerobot")])
+def test_simulated_demonstrations_raise_no_false_alarm(tmp_path, capsys, embodiment, importer):
+    pytest.importorskip("mujoco", reason="needs the extra 'sim'")
+    recording, dataset = str(tmp_path / "r"), str(tmp_path / "d.zarr")
+    main(["simulate", embodiment, recording, "-n", "6", "-q"])
+    main(["import", importer, recording, dataset, "-q"])
+    capsys.readouterr()
+    main(["doctor", dataset, "--json", "-q"])
     assert json.loads(capsys.readouterr().out)["findings"] == []
 
 

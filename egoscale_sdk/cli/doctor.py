@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -39,7 +39,7 @@ def doctor(
 
     Args:
         dataset: A dataset, e.g. robot.zarr.
-        checkpoint: A checkpoint that is to be trained on with it, or run beside it.
+        checkpoint: One that is to be trained on with it, or run beside it.
         action_set: Which set is compared with the checkpoint, where there are several.
         quick: Leave out the checksums of all files.
         html: Write a page with pictures here.
@@ -56,23 +56,15 @@ def doctor(
     with progress_bar("doctor", quiet=quiet) as progress:
         findings = _examine(opened, expected, action_set, quick, progress)
     errors = sum(finding.severity == "error" for finding in findings)
-    verdict = f"{dataset} (version {opened.version}): {errors} errors, {len(findings) - errors} warnings"
+    warnings = len(findings) - errors
+    verdict = f"{dataset} (version {opened.version}): {errors} errors, {warnings} warnings"
     if html is not None:
         from egoscale_sdk.cli.doctor_report import write_doctor_report
 
         write_doctor_report(opened, findings, verdict, html)
-    emit(
-        {
-            "dataset": dataset,
-            "checkpoint": checkpoint,
-            "version": opened.version,
-            "errors": errors,
-            "warnings": len(findings) - errors,
-            "findings": [finding.as_json() for finding in findings],
-        },
-        as_json=json,
-        text="\n".join([*shown(findings, _text), verdict]),
-    )
+    value: dict[str, Any] = {"dataset": dataset, "checkpoint": checkpoint, "version": opened.version}
+    value |= {"errors": errors, "warnings": warnings, "findings": [finding.as_json() for finding in findings]}
+    emit(value, as_json=json, text="\n".join([*shown(findings, _text), verdict]))
     if errors:
         raise SystemExit(1)
 

@@ -12,6 +12,8 @@ from egoscale_sdk.data.scales import FLOORS
 from egoscale_sdk.data.validation import Finding
 from egoscale_sdk.specs import EmbodimentSpec, RowLayout
 
+DEAD = 0.2
+"""As a share of the floor of a scale: 0.4 mm, 2 mrad. What moves more moves, however little."""
 AT_LIMIT = 1e-3
 """As a share of a joint's range."""
 MOSTLY = 0.8
@@ -68,7 +70,7 @@ class Columns(Check):
             assert self._case is not None
             layout, where = self._case.layout, f"{of} of {self._case.dataset.declaration.embodiment}"
             floors = np.array([FLOORS[unit] for unit in layout.units])
-            moves = (extent.rows > 0) & (extent.upper - extent.lower > floors)
+            moves = (extent.rows > 0) & (extent.upper - extent.lower > DEAD * floors)
             still = self._telling((extent.rows >= ENOUGH) & ~moves, moves)
             if still:
                 text = f"hardly moves in any episode, while others of its hand do: {_listed(still)}"
