@@ -210,6 +210,16 @@ def test_parquet_and_csv_tables_are_read_alike(session, tmp_path):
     np.testing.assert_allclose(quat[:, 1], expected.raw["keypoint_quat_wxyz"][:, 1], atol=1e-6)
 
 
+def test_sessions_of_one_name_are_told_apart_by_what_is_in_them(tmp_path):
+    first = write_session(tmp_path / "monday/s", cameras=False)
+    shutil.copytree(first, tmp_path / "copy/s")
+    shutil.copytree(first, tmp_path / "tuesday/s")
+    text = (first / "left.csv").read_text()
+    (tmp_path / "tuesday/s/left.csv").write_text(text.replace("7", "8", 1))  # of the same size
+    keys = [opened(tmp_path / day).keys[0] for day in ("monday", "copy", "tuesday")]
+    assert keys[0] == keys[1] != keys[2]
+
+
 # Clocks.
 
 

@@ -27,6 +27,7 @@ Length = Literal["m", "cm", "mm"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Target = Literal["left_wrist", "right_wrist", "head"]
 _MAX_TAKES = 10_000
+_HEAD_BYTES = 2**14
 
 
 class ClockSpec(Strict):
@@ -208,13 +209,12 @@ class Session:
         return path
 
     def digest(self) -> str:
-        """Digest of ``session.toml`` and the sizes of the files that it names."""
-        text = (self.folder / NAME).read_bytes()
+        """Digest of ``session.toml`` and of the sizes and beginnings of the files that it names."""
         spec = self.spec
         tables = (*spec.trackers, *spec.gloves, *spec.joints)
         names = [table.file for table in tables] + [camera.video or camera.times for camera in spec.cameras]
-        sizes = [_size(self.folder / name) for name in names]
-        return hashlib.sha256(text + repr(sizes).encode()).hexdigest()[:12]
+        parts = [(self.folder / NAME).read_bytes(), *(_beginning(self.folder / name) for name in names)]
+        return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
     def labels(self, take: TakeSpec) -> dict[str, Any]:
         """Labels of a take: its own, and those of the session."""
@@ -250,5 +250,9 @@ def _read(file: Path) -> SessionSpec:
         raise DataError(f"is no readable TOML: {one_line(error)}", where=str(file)) from None
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+def _beginning(path: Path) -> bytes:
+    """Size and first bytes of a file; nothing of one that is missing, which is complained of when it is read."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return path.stat().st_size.to_bytes(8, "big") + file.read(_HEAD_BYTES)
