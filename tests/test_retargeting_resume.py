@@ -218,3 +218,21 @@ def test_the_command_is_killed_with_its_workers_and_resumes(recorded, tmp_path):
         process.wait()
     subprocess.run([*words, str(path)], check=True, capture_output=True)
     check(Dataset.open(path), wanted)
+
+
+@pytest.mark.slow
+def test_a_long_clip_is_never_held_whole(tmp_path):
+    """An hour more of both hands costs its joints, buffers up to a shard, and the dataset's mapped pages."""
+    small, large = (_peak_mb(tmp_path / f"{hours}.zarr", hours) for hours in (1.5, 2.5))
+    assert large - small < 220
+    assert large < 1500
+
+
+def _peak_mb(path, hours):
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    words = [sys.executable, "-m", "tests.long_clip"]
+    subprocess.run([*words, "build", str(path), str(hours)], check=True, env=here)
+    said = subprocess.run([*words, "retarget", str(path)], check=True, env=here, capture_output=True, text=True).stdout
+    frames, kilobytes = map(int, said.split())
+    assert frames == 2 * int(hours * 108_000)
+    return kilobytes / 1024
