@@ -1,10 +1,15 @@
-"""Memory for batches that comes back by itself: fresh memory costs a page fault every 4 KiB."""
+"""Memory for batches that comes back by itself, in huge pages where there are some.
+
+Fresh memory costs a page fault every 4 KiB.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import weakref
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -12,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEPT = 16
+HUGE = 2**21
+OFF = 16
+"""Where rows begin at multiples of 32 bytes, libjpeg-turbo writes past the caches, which makes decoding 6 % slower."""
 
 
 class BufferPool:
@@ -30,7 +38,7 @@ class BufferPool:
             free = self._free.get(size)
             memory = free.pop() if free else None
         if memory is None:
-            memory = np.empty(size, np.uint8)
+            memory = _memory(size)
         lease = (ctypes.c_uint8 * size).from_buffer(memory)  # type: ignore[arg-type]  # arrays are buffers
         weakref.finalize(lease, self._take_back, memory).atexit = False
         lent: NDArray[np.uint8] = np.frombuffer(lease, np.uint8).reshape(shape)  # type: ignore[call-overload]
@@ -43,3 +51,14 @@ class BufferPool:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return BufferPool, ()
+
+
+def _memory(size: int) -> NDArray[np.uint8]:
+    if size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return np.empty(size, np.uint8)
+    pages = mmap.mmap(-1, size + 2 * HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without huge pages
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    memory = np.frombuffer(pages, np.uint8)
+    start = -memory.ctypes.data % HUGE + OFF
+    return memory[start : start + size]

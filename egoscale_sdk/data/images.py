@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +60,9 @@ def decode_into(data: Jpeg, out: Images, where: str = "") -> None:
     Raises:
         DataError: the data are not a JPEG, or too large; names ``where``.
     """
-    import simplejpeg
-
+    decode_jpeg = _decoder()
     try:
-        if simplejpeg.decode_jpeg(data, "RGB", buffer=out).shape == out.shape:
+        if decode_jpeg(data, "RGB", buffer=out).shape == out.shape:
             return
     except ValueError:
         pass  # it is larger than `out`, or damaged
@@ -70,9 +70,16 @@ def decode_into(data: Jpeg, out: Images, where: str = "") -> None:
     height, width = out.shape[:2]
     try:
         # libjpeg scales down by powers of two for free; the rest is ours
-        out[:] = resize_area(simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width), out.shape[:2])
+        out[:] = resize_area(decode_jpeg(data, "RGB", min_height=height, min_width=width), out.shape[:2])
     except ValueError as error:
         raise DataError(f"JPEG image is damaged: {' '.join(str(error).split())}", where=where) from None
+
+
+@cache
+def _decoder() -> Any:
+    import simplejpeg
+
+    return simplejpeg.decode_jpeg
 
 
 def resize_area(image: Images, size: tuple[int, int]) -> Images:
