@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -68,7 +69,7 @@ def gather(dataset: Dataset, action_set: str, most_frames: int) -> list[HandEvid
 
 
 def _hand(
-    dataset: Dataset, action_set: str, hand: HandSpec, episodes: list[EpisodeRef], most_frames: int
+    dataset: Dataset, action_set: str, hand: HandSpec, episodes: Sequence[EpisodeRef], most_frames: int
 ) -> HandEvidence:
     parts = [_episode(dataset, action_set, episode, hand, most_frames) for episode in episodes]
     empty = (np.zeros((0, 21, 3)), np.zeros((0, len(hand.actuated))), np.zeros(0), np.zeros(0), np.zeros(0))
