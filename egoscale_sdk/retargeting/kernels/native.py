@@ -92,7 +92,7 @@ class Framewise:
         if inputs not in self._kernels:
             self._kernels[inputs] = self._built(inputs)
         kernel = self._kernels[inputs]
-        if kernel is not None:
+        if kernel is not None and all(tensor.is_cpu for tensor in given):
             return kernel(*given)
         found = self._function(*given)
         return [found] if isinstance(found, Tensor) else list(found)
