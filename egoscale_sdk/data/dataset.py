@@ -436,7 +436,7 @@ def _kept(objects: dict[str, Opened], path: str, make: Callable[[], Opened]) -> 
     if found is None:
         found = make()
         while len(objects) >= OPEN_OBJECTS:
-            objects.pop(next(iter(objects)), None)
+            objects.pop(next(iter(list(objects)), ""), None)  # other threads open some meanwhile
         objects[path] = found
     return found
 

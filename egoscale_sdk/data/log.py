@@ -83,12 +83,13 @@ class CommitLog:
 
     def addition(self, entry: Entry) -> Addition:
         """Return files and statistics of an entry, from the commit that added it."""
-        if entry.seq not in self._additions:
+        added = self._additions.get(entry.seq)
+        if added is None:
             record, _ = self._record(entry.seq)
             if len(self._additions) >= KEPT_RECORDS:
-                self._additions.pop(next(iter(self._additions)), None)
-            self._additions[entry.seq] = {addition.entry.path: addition for addition in record.add}
-        found = self._additions[entry.seq].get(entry.path)
+                self._additions.pop(next(iter(list(self._additions)), -1), None)  # other threads read some meanwhile
+            added = self._additions[entry.seq] = {addition.entry.path: addition for addition in record.add}
+        found = added.get(entry.path)
         if found is not None:
             return found
         raise DataError(f"does not add {entry.path}", where=self._where(_name(entry.seq)))
