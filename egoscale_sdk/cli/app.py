@@ -67,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "dataset show": Command("dataset", "show", "show what a dataset declares and holds"),
     "dataset validate": Command("dataset", "validate", "check a dataset against its declaration"),
     "dataset stats": Command("stats", "stats", "show how the columns of a dataset are distributed"),
+    "dataset bench": Command("bench", "bench", "measure how fast a dataset is read here"),
     "dataset split": Command("care", "split", "divide a dataset into train, val and test"),
     "dataset merge": Command("care", "merge", "copy several datasets of one embodiment into one"),
     "dataset compact": Command("care", "compact", "join small segments into ones of an hour"),
