@@ -243,6 +243,23 @@ def test_a_hand_that_is_never_seen_stays_at_the_warm_start(name, kind):
 
 
 @each_retargeter
+def test_a_warm_start_beyond_the_limits_is_one_at_them(name, kind):
+    motion, retargeter = torch.from_numpy(human_hand.clip(40)), kind(hand(name))
+    _, upper = limits(hand(name))
+    absurd = retargeter.retarget(motion, warm_start=torch.full((len(upper),), 1e30))
+    assert torch.equal(absurd.joints, retargeter.retarget(motion, warm_start=torch.from_numpy(upper)).joints)
+    assert np.all(absurd.joints.double().numpy() <= upper)
+
+
+@each_retargeter
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64])
+def test_numbers_of_any_type_are_taken(name, kind, dtype):
+    motion = torch.from_numpy(human_hand.clip(20)).to(dtype)
+    given, wanted = (kind(hand(name)).retarget(k, torch.ones(20, 21).to(k)) for k in (motion, motion.float()))
+    assert torch.equal(given.joints, wanted.joints)
+
+
+@each_retargeter
 def test_confidence_that_is_no_number_or_negative_is_none(name, kind):
     motion = torch.from_numpy(human_hand.clip(3))
     for value in (torch.nan, -1.0, 0.0):

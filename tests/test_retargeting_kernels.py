@@ -138,6 +138,20 @@ def test_a_folder_that_cannot_be_written_is_no_compiler(monkeypatch, caplog, tmp
         Kernel(torch.cos, [Input((2,))])
 
 
+@needs_compiler
+def test_a_user_without_a_home_has_no_folder_to_build_in(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(build.Path, "home", lambda: build.Path("~nobody-is-called-that").expanduser())
+    with pytest.raises(build.BuildError, match="home"):
+        Kernel(torch.cos, [Input((2,))])
+
+
+@needs_compiler
+def test_numbers_of_a_type_without_kernels_run_as_they_are():
+    x = torch.rand(3, 2).half()
+    assert torch.equal(Framewise(torch.neg, [-1])(x)[0], -x)
+
+
 OTHERS = {**MADE, "no thumb": lambda: hand_without_thumb()}
 
 

@@ -66,6 +66,12 @@ def test_it_starts_where_the_robot_is_and_checks_shapes():
     assert torch.equal(retargeter.step(torch.full((21, 3), torch.nan)).joints, start)
     with pytest.raises(ValueError, match=r"\(21, 3\)"):
         retargeter.step(torch.zeros(1, 21, 3))
+    with pytest.raises(ValueError, match="gradient"):
+        retargeter.step(torch.zeros(21, 3, requires_grad=True))
+    with pytest.raises(ValueError, match=r"start must be \(7,\)"):
+        OnlineRetargeter(robot, start=torch.zeros(22))
+    unknown = OnlineRetargeter(robot, start=torch.full((7,), torch.nan))
+    assert torch.equal(unknown.joints, OnlineRetargeter(robot).joints)
 
 
 @pytest.mark.parametrize("target", ["shape", "scaled"])

@@ -10,7 +10,7 @@ import torch
 
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.host import default_host
-from egoscale_sdk.retargeting import KeypointRetargeter, backends
+from egoscale_sdk.retargeting import GapRetargeter, KeypointRetargeter, backends
 from egoscale_sdk.retargeting.chains import padded_chains
 from egoscale_sdk.retargeting.dense import DenseEngine
 from egoscale_sdk.retargeting.engine import FingerEngine
@@ -164,8 +164,13 @@ def test_the_gradient_with_respect_to_keypoints_is_that_of_finite_differences(na
         torch.testing.assert_close((gradient * way).sum(), change, rtol=2e-3, atol=0.02)
 
 
-def test_only_the_reference_is_differentiable():
-    retargeter = KeypointRetargeter(hand("unitree/g1_dex3"), backend="compiled")
+@pytest.mark.parametrize("backend", ["compiled", "simd", "gripper"])
+def test_only_the_reference_is_differentiable(backend):
+    retargeter = (
+        GapRetargeter(hand("gripper/panda"))
+        if backend == "gripper"
+        else KeypointRetargeter(hand("unitree/g1_dex3"), backend=backend)
+    )
     with pytest.raises(ValueError, match="eager"):
         retargeter.retarget(torch.zeros(3, 21, 3, requires_grad=True))
 

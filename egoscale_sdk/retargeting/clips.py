@@ -14,10 +14,15 @@ from egoscale_sdk.interfaces import Motion, Retargeter, RetargetResult, position
 from egoscale_sdk.specs import HandSpec
 
 FARTHEST_M = 1e6  # beyond it a coordinate is no measurement
+UNBOUNDED_RAD = 1e6  # where a joint without limits ends
+NO_GRADIENT = "only the eager back end of retargeting by keypoints is differentiable; keypoints require a gradient"
 
 
 class ClipRetargeter(Retargeter):
     """A retargeter of whole motions; no motion's result depends on those that are retargeted with it."""
+
+    differentiable = False
+    """Whether joints have a gradient with respect to keypoints."""
 
     def retarget(
         self, keypoints: Tensor, confidence: Tensor | None = None, warm_start: Tensor | None = None
@@ -27,20 +32,32 @@ class ClipRetargeter(Retargeter):
         shape, length = keypoints.shape[:-2], keypoints.shape[-3]
         if shape.numel() == 0:
             return _nothing(self.hand, shape)
-        seen = torch.ones(()) if confidence is None else confidence.detach()
+        keypoints = keypoints if keypoints.dtype == torch.float64 else keypoints.float()
+        seen = torch.ones(()) if confidence is None else confidence.detach().float()
         seen = seen.expand(keypoints.shape[:-1]).reshape(-1, length, 21)
         clips = zip(keypoints.reshape(-1, length, 21, 3), seen, strict=True)
-        found = self._motions([HeldMotion(*clip) for clip in clips], _start(self.hand, warm_start, shape[:-1]))
+        found = self._motions([HeldMotion(*clip) for clip in clips], joints_before(self.hand, warm_start, shape[:-1]))
         joints, residual, valid = (torch.stack(parts) for parts in zip(*found, strict=True))
         return RetargetResult(joints.reshape(*shape, -1), residual.reshape(shape), valid.reshape(shape))
 
     def retarget_all(self, motions: Sequence[Motion]) -> list[RetargetResult]:
         """See `Retargeter.retarget_all`."""
         some = [motion for motion in motions if len(motion)]
-        start = _start(self.hand, None, torch.Size([len(some)]))
+        start = joints_before(self.hand, None, torch.Size([len(some)]))
         found = iter(self._motions(some, start) if some else ())
         none = _nothing(self.hand, torch.Size([0]))
         return [RetargetResult(*next(found)) if len(motion) else none for motion in motions]
+
+    def _asked_for_gradients(self, motions: Sequence[Motion]) -> bool:
+        """Whether keypoints ask for a gradient.
+
+        Raises:
+            ValueError: they do and there is none.
+        """
+        asked = any(motion.read(slice(1))[0].requires_grad for motion in motions)
+        if asked and not self.differentiable:
+            raise ValueError(NO_GRADIENT)
+        return asked
 
     @abstractmethod
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -48,7 +65,7 @@ class ClipRetargeter(Retargeter):
 
         Args:
             motions: With keypoints and confidence as given; see `finite`.
-            start: ``(B, J)`` float64, joints before the first frame, finite.
+            start: ``(B, J)`` float64, joints before the first frame, within the limits.
 
         Returns:
             For each joints ``(T, J)`` float32 within the limits, residual ``(T,)`` metres, validity ``(T,)`` bool; on
@@ -100,11 +117,15 @@ def finite(keypoints: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(missing[..., None], 0.0, keypoints), torch.where(missing, 0.0, seen)
 
 
-def _start(hand: HandSpec, warm_start: Tensor | None, batch: torch.Size) -> Tensor:
-    """Joints before the first frame, ``(B, J)``; the open pose where they are not given or no numbers."""
+def joints_before(hand: HandSpec, warm_start: Tensor | None, batch: torch.Size) -> Tensor:
+    """Return the joints before the first frame, ``(B, J)`` float64 within the limits, of a start ``(*batch, J)``.
+
+    The open pose where it is not given or no number.
+    """
     rest = open_pose(hand)
     start = rest.expand(*batch, -1) if warm_start is None else warm_start.detach().to("cpu", torch.float64)
-    return torch.where(start.isfinite(), start, rest).reshape(-1, len(rest))
+    start = torch.where(start.isfinite(), start, rest).clamp(-UNBOUNDED_RAD, UNBOUNDED_RAD)
+    return start.clamp(*float32_limits(hand)).reshape(-1, len(rest))
 
 
 def _nothing(hand: HandSpec, shape: torch.Size) -> RetargetResult:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from egoscale_sdk.retargeting.chains import LEVER_M, Path, frame_path, leaders
-from egoscale_sdk.retargeting.clips import float32_limits
-from egoscale_sdk.retargeting.engine import UNBOUNDED_RAD, Engine
+from egoscale_sdk.retargeting.clips import UNBOUNDED_RAD, float32_limits
+from egoscale_sdk.retargeting.engine import Engine
 from egoscale_sdk.retargeting.goals import Goals
 from egoscale_sdk.retargeting.quality import thumb_first
 from egoscale_sdk.retargeting.terms import HELD, HUBER_M, MAX_STEP, Term

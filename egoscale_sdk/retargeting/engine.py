@@ -11,13 +11,11 @@ from torch import Tensor
 from egoscale_sdk.retargeting.arrow import ArrowStep
 from egoscale_sdk.retargeting.backends import COMPILED_CHUNK, EAGER_CHUNK, Step, compiled_step
 from egoscale_sdk.retargeting.chains import Chains
-from egoscale_sdk.retargeting.clips import float32_limits
+from egoscale_sdk.retargeting.clips import UNBOUNDED_RAD, float32_limits
 from egoscale_sdk.retargeting.goals import Goals
 from egoscale_sdk.retargeting.kernels.native import Framewise
 from egoscale_sdk.retargeting.terms import Term
 from egoscale_sdk.specs import HandSpec
-
-UNBOUNDED_RAD = 1e6
 
 
 class Engine(ABC):

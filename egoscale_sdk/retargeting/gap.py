@@ -57,6 +57,7 @@ class GapRetargeter(ClipRetargeter):
         return {"rate_hz": self.rate_hz}
 
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        self._asked_for_gradients(motions)
         return [self._motion(*each) for each in zip(motions, start, strict=True)]
 
     def _motion(self, motion: Motion, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:

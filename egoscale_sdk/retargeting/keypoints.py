@@ -82,6 +82,7 @@ class KeypointRetargeter(ClipRetargeter):
             if value not in allowed:
                 raise SpecError(f"unknown {name} {value!r}", allowed=allowed, hint=did_you_mean(value, allowed))
         self.target, self.rate_hz, self.backend, self.device = target, rate_hz, backend, torch.device(device)
+        self.differentiable = backend == "eager"
         if backend == "simd" and self.device.type != "cpu":
             raise SpecError(f"back end 'simd' is for the CPU, not for {device}", allowed=("eager", "compiled"))
         self.effort = Effort(iterations=iterations, rounds=rounds, smoothing=smoothing)
@@ -94,7 +95,7 @@ class KeypointRetargeter(ClipRetargeter):
         return settings if self.device.type == "cpu" else settings | {"device": self.device.type}
 
     def _motions(self, motions: Sequence[Motion], start: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-        dtype = torch.float64 if any(self._differentiable(motion) for motion in motions) else torch.float32
+        dtype = torch.float64 if self._asked_for_gradients(motions) else torch.float32
         lengths = [len(motion) for motion in motions]
         whole = _Trajectory.zeros(sum(lengths), start.shape[-1], dtype)
         out = whole.split(lengths)
@@ -109,12 +110,6 @@ class KeypointRetargeter(ClipRetargeter):
         whole.joints = finish(whole.joints, whole.valid, lengths, self._steps, self._limits, self._engine.native)
         whole.residual = torch.where(whole.valid, whole.residual, 0.0)
         return [(found.joints, found.residual, found.valid) for found in whole.split(lengths)]
-
-    def _differentiable(self, motion: Motion) -> bool:
-        asked = motion.read(slice(1))[0].requires_grad
-        if asked and self.backend != "eager":
-            raise ValueError("only the eager back end is differentiable; keypoints require a gradient")
-        return asked
 
     def _survey(self, motions: Sequence[Motion]) -> Tensor:
         """Bone lengths of motions ``(20, M)`` from some of their frames."""

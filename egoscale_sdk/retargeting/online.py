@@ -11,7 +11,7 @@ from torch import Tensor
 from egoscale_sdk.interfaces import RetargetResult
 from egoscale_sdk.retargeting.canonical import bone_readings, canonical_hand
 from egoscale_sdk.retargeting.chains import padded_chains
-from egoscale_sdk.retargeting.clips import finite, float32_limits, open_pose
+from egoscale_sdk.retargeting.clips import NO_GRADIENT, finite, float32_limits, joints_before, open_pose
 from egoscale_sdk.retargeting.dense import DenseEngine
 from egoscale_sdk.retargeting.engine import Engine, FingerEngine
 from egoscale_sdk.retargeting.goals import Person, correspondence, goals, proportions
@@ -52,6 +52,9 @@ class OnlineRetargeter:
         rate_hz: Frames per second.
         effort: How much is done in a frame.
         start: ``(J,)`` where the robot's hand is; None: the open pose.
+
+    Raises:
+        ValueError: the start has another shape.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class OnlineRetargeter:
         self._step = torch.tensor([torch.inf if v is None else v / rate_hz - ROUNDING for v in speeds]).double()
         self._seen: list[Tensor] = []
         self._person = Person(torch.ones(1), torch.ones(1))
-        self.joints = (open_pose(hand) if start is None else start).double().clamp(*self._limits).float()
+        if start is not None and start.shape != self._step.shape:
+            raise ValueError(f"start must be {tuple(self._step.shape)}, got {tuple(start.shape)}")
+        self.joints = joints_before(hand, start, torch.Size())[0].float()
         raw = Input((21, 3), torch.float64, frames=0), Input((21,), frames=0)
         self._look = _fast(self._bones, raw)
         self._follow = _fast(self._frame, (*raw, *(Input(s, torch.float64) for s in ((), (), (len(self._step),)))))
@@ -91,12 +96,14 @@ class OnlineRetargeter:
             Joints ``(J,)`` float32, residual and validity of no dimension.
 
         Raises:
-            ValueError: a shape is wrong.
+            ValueError: a shape is wrong, or keypoints require a gradient.
         """
         if keypoints.shape != (21, 3) or (confidence is not None and confidence.shape != (21,)):
             raise ValueError(f"keypoints of one frame must be (21, 3), got {tuple(keypoints.shape)}")
+        if keypoints.requires_grad:
+            raise ValueError(NO_GRADIENT)
         seen = torch.ones(21) if confidence is None else confidence.detach().float()
-        raw = keypoints.detach().double()[None], seen[None]
+        raw = keypoints.double()[None], seen[None]
         if len(self._seen) < CALIBRATION_FRAMES:
             self._calibrate(*raw)
         person = self._person.size.double(), self._person.scale.double()

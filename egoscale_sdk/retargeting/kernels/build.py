@@ -48,14 +48,16 @@ def build(text: str) -> ctypes.CDLL:
         BuildError: there is no compiler, or it fails.
     """
     command, source = compiler(), prelude() + text
-    key = "\n".join([source, command, _version(command), *FLAGS, _processor()])
-    path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
     try:
+        key = "\n".join([source, command, _version(command), *FLAGS, _processor()])
+        path = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
         if not path.is_file():
             _compile(command, source, path)
         return ctypes.CDLL(str(path))
     except OSError as error:
-        raise BuildError(f"{path.parent}: {error.strerror or error}") from error
+        raise BuildError(f"{error.filename or 'what was compiled'}: {error.strerror or error}") from error
+    except (RuntimeError, subprocess.SubprocessError) as error:  # nobody's home; a compiler that hangs
+        raise BuildError(str(error)) from error
 
 
 @cache

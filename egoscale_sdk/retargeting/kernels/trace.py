@@ -104,8 +104,8 @@ def _refuse_other_frames(program: Program) -> None:
 
 def _input(scalars: Scalars, number: int, spec: Input) -> Traced:
     """Elements of frame 0 are numbered 0 .. size - 1, those of frame 1 go on from there."""
-    frames = 1 if spec.frames is None else FRAMES
-    ids = torch.tensor([scalars.input(number, e, KINDS[spec.dtype]) for e in range(frames * spec.size)]).long()
+    frames, kind = 1 if spec.frames is None else FRAMES, _kind(spec.dtype)
+    ids = torch.tensor([scalars.input(number, e, kind) for e in range(frames * spec.size)]).long()
     if spec.frames is None:
         return Traced(ids.reshape(spec.shape), spec.dtype, scalars)
     ids = ids.reshape(FRAMES, *spec.shape)
@@ -218,11 +218,15 @@ def _zeros(x: Any) -> Any:
     return torch.zeros(x.shape, dtype=x.dtype) if isinstance(x, Traced) else x
 
 
-def _ids(x: Any, scalars: Scalars, dtype: torch.dtype) -> Tensor:
-    """The numbers of values in a type."""
+def _kind(dtype: torch.dtype) -> Kind:
     if dtype not in KINDS:
         raise TraceError(f"{dtype} is not known")
-    kind = KINDS[dtype]
+    return KINDS[dtype]
+
+
+def _ids(x: Any, scalars: Scalars, dtype: torch.dtype) -> Tensor:
+    """The numbers of values in a type."""
+    kind = _kind(dtype)
     if isinstance(x, Traced):
         return x.ids if x.dtype == dtype else _each(partial(scalars.put, "convert", kind), x.ids)
     known = torch.as_tensor(x)
