@@ -155,7 +155,7 @@ class TestEnvironment:
 
     def test_the_sdks_own_plugin(self) -> None:
         (info,) = PluginHost({}).plugin("egoscale")
-        assert info.importers == ("lerobot", "aria", "egodex", "keypoints")
+        assert info.importers == ("lerobot", "aria", "egodex", "keypoints", "mocap")
         assert info.drivers == ("mujoco", "replay")
         assert info.retargeters == ("egoscale/keypoints@2", "egoscale/gap@1")
         assert info.action_spaces == ("egoscale/wrist_hand@1",)
@@ -374,7 +374,7 @@ class TestNames:
         host = PluginHost({"acme": Acme()})
         assert isinstance(host.importer("bag"), FakeImporter)
         assert isinstance(host.importer("acme/bag"), FakeImporter)
-        assert [entry.name for entry in host.importers()] == ["aria", "bag", "egodex", "keypoints", "lerobot"]
+        assert [entry.name for entry in host.importers()] == ["aria", "bag", "egodex", "keypoints", "lerobot", "mocap"]
 
     def test_an_unknown_name_gets_the_nearest(self) -> None:
         with pytest.raises(UnknownIdError, match=r"no importer 'legobot'.*did you mean 'lerobot'"):

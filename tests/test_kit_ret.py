@@ -132,13 +132,13 @@ def test_the_least_distance_is_that_of_an_optimiser(finger):
 
 
 def test_what_is_fast_is_no_jump():
-    """Four times the motion, about the open pose: each step is large, and half as large at half the speed."""
-    hand = good().spec.hand("right")
-    open_pose = torch.tensor(hand.open_pose)
+    """Every joint turns four times as far as the index finger bends: large steps, half as large at half the speed."""
+    open_pose = torch.tensor(good().spec.hand("right").open_pose)
 
-    def hasty(ask, hand, *asked):
-        result = ask(*asked)
-        return replace(result, joints=open_pose + 4 * (result.joints - open_pose))
+    def hasty(ask, hand, keypoints, *asked):
+        bones = torch.nn.functional.normalize((keypoints[..., 6:8, :] - keypoints[..., 5:7, :]).float(), dim=-1)
+        bend = (bones[..., 0, :] * bones[..., 1, :]).sum(-1).clamp(-1, 1).arccos()
+        return replace(ask(keypoints, *asked), joints=open_pose + 4 * bend[..., None])
 
     hasty_one = FaultyRetargeter(good().retargeters["right"], hasty)
     result = run_check(CHECKS["RET011"], good(retargeters={"right": hasty_one}))
