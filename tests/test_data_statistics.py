@@ -151,13 +151,23 @@ def test_the_cache_answers_for_the_same_commit_and_settings_only(tmp_path, monke
     assert len(computed) == 5
 
 
-def test_a_damaged_cache_is_computed_again(tmp_path):
+@pytest.mark.parametrize("what", ["truncated", "flipped", "link"])
+def test_a_damaged_cache_is_computed_again(tmp_path, what):
     declaration = robot_declaration()
     windows = windows_of(tmp_path, declaration, [episode("a", declaration)])
     first = relative_statistics(windows)
     (file,) = (windows.dataset.cache / "statistics").iterdir()
-    file.write_bytes(file.read_bytes()[:100])
-    np.testing.assert_array_equal(relative_statistics(windows).q99, first.q99)
+    kept = file.read_bytes()
+    for at in range(0, len(kept), len(kept) // 40):
+        file.unlink()
+        if what == "link":
+            file.symlink_to("/dev/zero")
+        else:
+            file.write_bytes(kept[:at] if what == "truncated" else kept[:at] + bytes([kept[at] ^ 4]) + kept[at + 1 :])
+        found = relative_statistics(windows)
+        np.testing.assert_array_equal(found.q99, first.q99)
+        np.testing.assert_array_equal(found.chunk.mean, first.chunk.mean)
+        assert file.stat().st_size == len(kept)  # and it is kept again
 
 
 # --- scales ----------------------------------------------------------------------------------------------------------

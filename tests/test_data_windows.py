@@ -300,3 +300,22 @@ def test_a_query_within_rounding_of_a_row_is_that_row():
     at = bracket(times, np.array([[-1, 1, 99, 150, 201, 202.5]]) * 1e6, 10.0)
     assert at.share.tolist() == [[0, 0, 1, 0.5, 0, 0]]
     assert at.usable.tolist() == [[True, True, True, True, True, False]]
+
+
+def test_a_damaged_index_of_windows_is_made_again(tmp_path):
+    declaration = robot_declaration()
+    dataset = Dataset.create(tmp_path / "d.zarr", declaration)
+    dataset.append([episode(str(n), declaration, rows=30, seed=n) for n in range(4)])
+
+    def places():
+        windows = WindowDataset(dataset, 4, 1 / 30)
+        return [windows.place(number) for number in range(len(windows))]
+
+    first = places()
+    (file,) = (dataset.cache / "index").iterdir()
+    kept = file.read_bytes()
+    for at in range(0, len(kept), 7):
+        file.unlink()
+        file.write_bytes(kept[:at] + bytes([kept[at] ^ 1]) + kept[at + 1 :] if at % 2 else kept[:at])
+        assert places() == first
+        assert file.read_bytes() == kept

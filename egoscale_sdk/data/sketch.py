@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -156,14 +155,3 @@ def _middle(bucket: int) -> float:
     """Geometric middle of a bucket."""
     level = abs(bucket - _SIDE)
     return math.copysign(SMALLEST * GROWTH ** (level - 0.5), bucket - _SIDE) if level else 0.0
-
-
-def save_arrays(file: Path, arrays: dict[str, Array]) -> None:
-    """Write arrays to an NPZ file in one step; without permission to write nothing happens."""
-    temporary = file.with_name(f".{file.name}.{id(arrays)}.npz")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(temporary, allow_pickle=False, **arrays)
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from egoscale_sdk.data.sketch import QuantileSketch, save_arrays
+from egoscale_sdk.data.cached import is_sound, keep
+from egoscale_sdk.data.sketch import QuantileSketch
 from egoscale_sdk.data.windows import WindowDataset
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs import RowLayout, digest
@@ -52,9 +53,11 @@ def relative_statistics(windows: WindowDataset, progress: Progress = silent) -> 
     """Compute the statistics of all windows, or take them from the cache of the very same commit and settings."""
     key = _cache_key(windows)
     file = windows.dataset.cache / "statistics" / f"{digest(key)[7:]}.npz"
-    sketches = _load(file) or _compute(windows, progress)
-    if not file.is_file():
-        save_arrays(file, sketches[0].arrays("chunk_") | sketches[1].arrays("state_"))
+    sketches = _load(file)
+    if sketches is None:
+        sketches = _compute(windows, progress)
+        arrays: dict[str, Any] = sketches[0].arrays("chunk_") | sketches[1].arrays("state_")
+        keep(file, lambda temporary: np.savez_compressed(temporary, **arrays))
     return RelativeStatistics(
         windows.layout, windows.state_layout, windows.embodiment, windows.horizon, windows.chunk_dt_s, *sketches
     )
@@ -87,6 +90,8 @@ def _compute(windows: WindowDataset, progress: Progress) -> tuple[QuantileSketch
 
 
 def _load(file: Path) -> tuple[QuantileSketch, QuantileSketch] | None:
+    if not is_sound(file):
+        return None
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return QuantileSketch.from_arrays(arrays, "chunk_"), QuantileSketch.from_arrays(arrays, "state_")
