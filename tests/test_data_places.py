@@ -1,6 +1,7 @@
 """Where windows stand, against one loop per row; and the cache that keeps it."""
 
 import dataclasses
+import json
 import pickle
 import tempfile
 from pathlib import Path
@@ -9,9 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from egoscale_sdk.data import Dataset, WindowDataset, places
+from egoscale_sdk.data import Dataset, WindowDataset, log, places, spans
+from egoscale_sdk.data.episodes import EpisodeTable
+from egoscale_sdk.data.records import Change
 from egoscale_sdk.errors import DataError
+from egoscale_sdk.progress import silent
 from tests.data_kit import PERIOD_NS, episode, human_declaration, robot_declaration, robot_spec
 from tests.test_data_dataset import derived_arrays, derived_set
 
@@ -78,6 +83,79 @@ def test_windows_stand_where_the_literal_loop_puts_them(corpus, dt, stride, data
         assert sum(map(len, windows.by_episode().values())) == len(windows)
 
 
+@settings(max_examples=12, deadline=None)
+@given(corpora(), st.sampled_from([0, 1, 33_333_333, 200_000_000, 700_000_000]), st.integers(1, 7), st.integers(1, 3))
+def test_the_log_says_of_the_episodes_what_their_rows_say(corpus, first_ns, stride, every):
+    declaration, segments = corpus
+    rule = places.Rule("native", first_ns, stride)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "SNAPSHOT_EVERY", every)
+        dataset = Dataset.create(Path(folder) / "d.zarr", declaration)
+        for episodes in segments:
+            dataset.append(episodes)
+        entry = dataset.entries[dataset.segments[-1]]
+        hidden = entry.model_copy(update={"hidden": (0,)} if entry.episodes > 1 else {})
+        dataset.commit(lambda: Change(update=(hidden,)))
+        for opened in (dataset, Dataset.open(dataset.path)):
+            index = opened.index
+            literal = [places._find(opened, index, rule, number) for number in range(len(index.segments))]
+            np.testing.assert_array_equal(places._find_all(opened, rule, silent), np.concatenate(literal))
+            runs, unsaid = places._from_log(index, rule)
+            said = [found for number, found in enumerate(literal) if number not in unsaid]
+            np.testing.assert_array_equal(runs, np.concatenate([runs[:0], *said]))
+            assert first_ns or not len(unsaid)
+
+
+def test_no_segment_is_read_to_find_windows_a_few_rows_ahead(tmp_path, monkeypatch):
+    declaration = human_declaration()
+    dataset = Dataset.create(tmp_path / "d.zarr", declaration)
+    maps = np.repeat(np.arange(2, dtype=np.int32), 20)
+    dataset.append([episode("a", declaration), episode("b", declaration, map_id=maps)])
+    monkeypatch.setattr(dataset, "segment", None)
+    windows = WindowDataset(dataset, 4, 5 / 30)
+    assert [(run.start, run.stop) for run in windows.by_episode().values()] == [(0, 34), (34, 34 + 28)]
+    with pytest.raises(TypeError):
+        WindowDataset(dataset, 4, 7 / 30)
+
+
+@pytest.mark.parametrize("every", [1, 100])
+def test_segments_of_older_logs_are_read(tmp_path, monkeypatch, every):
+    def without(entries, *rows):
+        table = make(entries, *rows)
+        return EpisodeTable(**{name: value for name, value in table if name not in ("known_runs", *spans.RAGGED)})
+
+    declaration, make = human_declaration(), EpisodeTable.make
+    monkeypatch.setattr(log, "SNAPSHOT_EVERY", every)
+    monkeypatch.setattr(EpisodeTable, "make", without)
+    dataset = Dataset.create(tmp_path / "d.zarr", declaration)
+    dataset.append([episode("a", declaration)])
+    monkeypatch.setattr(EpisodeTable, "make", make)
+    dataset.append([episode("b", declaration)])
+    opened = Dataset.open(dataset.path)
+    assert opened.index.spans().known_runs.tolist() == [-1, 1]
+    assert [len(own) for own in WindowDataset(opened, 4, 1 / 30).by_episode().values()] == [39, 39]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"known_runs": (2,)}, "not as many"),
+        ({"tail_ns": ()}, "not as many"),
+        ({"known": (0, 41)}, "the column known names rows"),
+        ({"known": (7, 3)}, "the column known names rows"),
+        ({"map_runs": (2,), "resets": (40,), "tail_ns": (1,) * 12}, "the column resets names rows"),
+        ({"map_runs": (0,), "tail_ns": ()}, "in no map"),
+    ],
+)
+def test_a_table_that_contradicts_itself_is_refused(tmp_path, change, message):
+    declaration = robot_declaration()
+    dataset = Dataset.create(tmp_path / "d.zarr", declaration)
+    dataset.append([episode("a", declaration)])
+    table = dataset.object(dataset.segments[0]).addition.table
+    with pytest.raises(ValidationError, match=message):
+        EpisodeTable.model_validate_json(json.dumps(table.model_dump(mode="json") | change))
+
+
 def test_a_derived_set_decides_for_itself_where_something_is_known(tmp_path):
     declaration = human_declaration()
     dataset = Dataset.create(tmp_path / "d.zarr", declaration)
@@ -96,8 +174,8 @@ def test_opening_again_reads_no_rows_and_a_new_commit_is_noticed(tmp_path, monke
     dataset = Dataset.create(tmp_path / "d.zarr", declaration)
     dataset.append([episode("a", declaration)])
     searched = []
-    find = places._find
-    monkeypatch.setattr(places, "_find", lambda *args: searched.append(args[-1]) or find(*args))
+    find = places._find_all
+    monkeypatch.setattr(places, "_find_all", lambda *args: searched.append(args[-1]) or find(*args))
     assert len(WindowDataset(dataset, 4, 1 / 30)) == 40
     assert len(WindowDataset(dataset, 9, 1 / 10)) == 40
     assert len(WindowDataset(Dataset.open(dataset.path), 4, 1 / 30, episodes=[0])) == 40
@@ -105,7 +183,7 @@ def test_opening_again_reads_no_rows_and_a_new_commit_is_noticed(tmp_path, monke
     assert len(WindowDataset(dataset, 4, 1 / 30, stride=2)) == 20
     dataset.append([episode("b", declaration)])
     assert len(WindowDataset(dataset, 4, 1 / 30)) == 80
-    assert len(searched) == 4
+    assert len(searched) == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk", b"\x93NUMPY\x01\x00"])

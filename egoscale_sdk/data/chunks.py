@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import ValidationError
 
-from egoscale_sdk.data.episodes import CODED, NUMBERS, Chunk, Piece
+from egoscale_sdk.data.episodes import CODED, NUMBERS, Chunk, Piece, ragged
 from egoscale_sdk.data.records import ChunkRecord
+from egoscale_sdk.data.spans import RAGGED, UNSAID
 from egoscale_sdk.data.store import Store, open_file
 from egoscale_sdk.data.tables import UNKNOWN, Texts, pack_texts, unpack_texts
 from egoscale_sdk.errors import DataError
@@ -62,6 +63,10 @@ class FileChunk:
     def _load(self, name: str) -> Array:
         try:
             with np.load(self._file, allow_pickle=False) as arrays:
+                if name in RAGGED and name not in arrays:
+                    return np.empty(0, np.int64)
+                if name == "known_runs" and name not in arrays:  # of an older log
+                    return np.full(len(arrays["start"]), UNSAID, NUMBERS[name])
                 return np.asarray(arrays[name])
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot be read: {error}", where=f"{self._where}:{name}", hint=HINT) from None
@@ -98,6 +103,8 @@ def pack_chunk(chunks: Sequence[Chunk], wanted: set[tuple[str, int]]) -> bytes:
         for (_, piece), (a, b) in zip(runs, pairwise(ends), strict=True)
     ]
     columns = {name: _joined(runs, name, dtype) for name, dtype in NUMBERS.items()}
+    places = [(chunk, piece.start, piece.stop) for chunk, piece in runs]
+    columns |= {name: ragged(places, name) for name in RAGGED}
     columns["keys"], columns["key_ends"] = pack_texts([key for run in runs for key in _keys(*run)])
     texts = Texts()
     columns |= {name: _coded(runs, name, texts) for name in CODED}

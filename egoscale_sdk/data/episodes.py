@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from egoscale_sdk.data.spans import RAGGED, UNSAID, Spans, measure, problem, widths
 from egoscale_sdk.data.tables import JSON_COLUMNS, TEXT_LABELS, UNKNOWN, EpisodeEntry, Texts, episode_arrays, pack_texts
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.specs import Strict
@@ -30,6 +31,7 @@ NUMBERS = {
     "length": np.int32,
     "duration_ns": np.int64,
     "map_runs": np.int32,
+    "known_runs": np.int32,
     "success": np.int8,
     "quality": np.float32,
 }
@@ -61,7 +63,8 @@ class EpisodeTable(Strict):
     """The episodes of one segment as a commit carries them, one list per column.
 
     ``labels`` are numbers of ``texts``, -1 where there is none; ``duration_ns`` lies between first and last row, and
-    ``map_runs`` is 1 more than the number of map resets.
+    ``map_runs`` is 1 more than the number of map resets. ``known_runs`` and the columns after it are those of `Spans`;
+    tables of older logs lack them.
     """
 
     key: tuple[str, ...]
@@ -69,6 +72,10 @@ class EpisodeTable(Strict):
     length: tuple[_Count, ...]
     duration_ns: tuple[_Row, ...]
     map_runs: tuple[_Count, ...]
+    known_runs: tuple[_Count, ...] | None = None
+    resets: tuple[_Row, ...] = ()
+    tail_ns: tuple[_Row, ...] = ()
+    known: tuple[_Row, ...] = ()
     success: tuple[Annotated[int, Field(ge=-1, le=1)], ...]
     quality: tuple[float, ...]
     labels: dict[str, tuple[Annotated[int, Field(ge=-1, lt=2**31)], ...]]
@@ -76,29 +83,42 @@ class EpisodeTable(Strict):
 
     @model_validator(mode="after")
     def _columns_belong_together(self) -> Self:
-        columns = (*(getattr(self, name) for name in NUMBERS), *self.labels.values())
+        columns = (*(self.numbers(name) for name in NUMBERS), *self.labels.values())
         if set(self.labels) != set(CODED) or any(len(column) != len(self.key) for column in columns):
             raise ValueError("the columns of the table of episodes are not of one length, or not those of a table")
         if any(max(codes, default=-1) >= len(self.texts) for codes in self.labels.values()):
             raise ValueError("labels have numbers of texts that are not there")
+        spans = Spans(*(np.array(self.numbers(name), np.int64) for name in Spans._fields))
+        if self.known_runs is not None and (wrong := problem(np.array(self.length, np.int64), spans)):
+            raise ValueError(wrong)
         return self
 
+    def numbers(self, name: str) -> Sequence[float]:
+        """Return a column of `NUMBERS` or `RAGGED`."""
+        if name == "known_runs" and self.known_runs is None:
+            return (UNSAID,) * len(self.key)
+        column: Sequence[float] = getattr(self, name)
+        return column
+
     @classmethod
-    def make(cls, entries: Sequence[EpisodeEntry], time_ns: Array, map_id: Array) -> EpisodeTable:
-        """Make the table of a segment from its entries, its times and its map ids ``(T,)``."""
+    def make(cls, entries: Sequence[EpisodeEntry], time_ns: Array, map_id: Array, valid: Array) -> EpisodeTable:
+        """Make the table of a segment from its entries, its times and map ids ``(T,)`` and validity ``(T, G)``."""
         texts = Texts()
         columns = {name[9:]: values.tolist() for name, values in episode_arrays(entries, texts).items()}
         numbers = {name: tuple(columns[name]) for name in ("start", "length", "success", "quality")}
-        ends = [(entry.start, entry.start + entry.length) for entry in entries]
-        resets = np.concatenate([[0], np.cumsum(np.diff(map_id) != 0)]) if len(map_id) else map_id
+        starts = np.array([entry.start for entry in entries], np.int64)
+        stops = starts + np.array([entry.length for entry in entries], np.int64)
+        spans = measure(starts, stops, time_ns, map_id, valid)
         labels, used = _compact({name: columns[name] for name in CODED}, texts.texts())
         return cls(
             key=tuple(entry.key for entry in entries),
-            duration_ns=tuple(int(time_ns[b - 1] - time_ns[a]) if b > a else 0 for a, b in ends),
-            map_runs=tuple(int(resets[b - 1] - resets[a]) + 1 if b > a else 0 for a, b in ends),
+            duration_ns=tuple(
+                int(time_ns[b - 1] - time_ns[a]) if b > a else 0 for a, b in zip(starts, stops, strict=True)
+            ),
             labels=labels,
             texts=used,
             **numbers,
+            **{name: tuple(column.tolist()) for name, column in spans._asdict().items()},
         )
 
 
@@ -119,7 +139,7 @@ class Chunk(Protocol):
         """Whose tables they are."""
 
     def column(self, name: str) -> Array:
-        """Return a column: of `NUMBERS`, of `CODED`, or ``keys``, ``key_ends``, ``texts`` and ``text_ends``."""
+        """Return a column: of `NUMBERS`, `CODED`, `RAGGED`, or ``keys``, ``key_ends``, ``texts`` and ``text_ends``."""
 
 
 class TableChunk:
@@ -136,8 +156,8 @@ class TableChunk:
         texts = Texts()
         numbers = [[texts.number(text) for text in table.texts] for table in self._tables]
         columns: dict[str, Array] = {}
-        for name, dtype in NUMBERS.items():
-            columns[name] = np.array([value for table in self._tables for value in getattr(table, name)], dtype)
+        for name, dtype in (NUMBERS | dict.fromkeys(RAGGED, np.int64)).items():
+            columns[name] = np.array([value for table in self._tables for value in table.numbers(name)], dtype)
         for name in CODED:
             values = (
                 UNKNOWN if code < 0 else own[code]
@@ -152,6 +172,18 @@ class TableChunk:
     def column(self, name: str) -> Array:
         """Return a column."""
         return self._columns[name]
+
+
+def ragged(runs: Iterable[tuple[Chunk, int, int]], name: str) -> Array:
+    """Join what the episodes ``[start, stop)`` of chunks have of a column of `RAGGED`."""
+    ends, parts = dict[int, Array](), [np.empty(0, np.int64)]
+    for chunk, start, stop in runs:
+        if id(chunk) not in ends:
+            counts = widths(name, chunk.column("map_runs"), chunk.column("known_runs"))
+            ends[id(chunk)] = np.append(0, np.cumsum(counts))
+        own = ends[id(chunk)]
+        parts.append(chunk.column(name)[own[start] : own[stop]])
+    return np.concatenate(parts)
 
 
 class EpisodeIndex:
@@ -218,6 +250,12 @@ class EpisodeIndex:
     def map_runs(self) -> NDArray[np.int32]:
         """1 more than the number of map resets of each episode, ``(E,)``."""
         return self._column("map_runs")
+
+    def spans(self) -> Spans:
+        """Return what the log knows of the rows of all episodes; made anew each time, for it may be large."""
+        runs = [(self._chunks[chunk], start, stop) for chunk, start, stop in self._runs]
+        joined = [ragged(runs, name) for name in RAGGED]
+        return Spans(self.map_runs, self._column("known_runs"), *joined)
 
     @property
     def success(self) -> NDArray[np.int8]:

@@ -1,7 +1,8 @@
-"""Where windows can stand: found segment by segment, kept as runs of evenly spaced rows, cached per commit.
+"""Where windows can stand: found from what the log says of the episodes, kept as runs of rows, cached per commit.
 
-Two hours of one segment are a handful of runs, so the whole index of a corpus of 20,000 hours is some megabytes, and
-opening it again reads nothing else.
+Two hours of one segment are a few hundred runs, so the whole index of a corpus of 20,000 hours is some megabytes, and
+opening it again reads nothing else. Rows are read only where the log does not say enough: for derived action sets, and
+where the first target lies further ahead than the rows before the end whose times the log keeps.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from egoscale_sdk.data.cached import cached_table
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.episodes import EpisodeIndex
+from egoscale_sdk.data.spans import TAIL, Spans, known_rows, overlaps, split, widths
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.progress import Progress, silent
 from egoscale_sdk.specs import digest
@@ -111,21 +113,60 @@ def _of_episodes(runs: Array, episodes: range | Sequence[int]) -> Array:
 
 
 def _find_all(dataset: Dataset, rule: Rule, progress: Progress) -> Array:
-    index = dataset.index
+    """Find all runs: from the log where it says enough, else from the rows of the segment."""
+    index, found = dataset.index, np.empty(0, RUN)
+    unsaid: Array = np.arange(len(index.segments))
+    if rule.action_set == "native":
+        found, unsaid = _from_log(index, rule)
 
     def find(number: int) -> Array:
         return _find(dataset, index, rule, number)
 
-    parts = [np.empty(0, RUN)]
+    parts = [found]
     with ThreadPoolExecutor(_THREADS) as threads:
-        for found in threads.map(find, range(len(index.segments))):
-            parts.append(found)
-            progress(len(parts) - 1, len(index.segments), "segments indexed")
-    return np.concatenate(parts)
+        for more in threads.map(find, unsaid.tolist()):
+            parts.append(more)
+            progress(len(parts) - 1, len(unsaid), "segments indexed")
+    runs = np.concatenate(parts)
+    return runs[np.argsort(runs["episode"], kind="stable")] if len(unsaid) else runs
+
+
+def _from_log(index: EpisodeIndex, rule: Rule) -> tuple[Array, Array]:
+    """Find the runs of the segments of which the log says enough, and the numbers of the others.
+
+    Here the rows of all episodes count as if they were one after the other.
+    """
+    said, lengths = index.spans(), index.length.astype(np.int64)
+    first = np.cumsum(lengths) - lengths
+    spans = _spans_of(said, first, lengths)
+    episode, low, high = spans.T
+    late = (rule.first_ns > 0) + (said.tail_ns.reshape(-1, TAIL) < rule.first_ns).sum(1)
+    unclear = np.unique(np.concatenate([episode[(late > TAIL) & (high - low > late)], np.flatnonzero(said[1] < 0)]))
+    known = np.repeat(first, widths("known", *said[:2])) + said.known
+    runs = _runs(spans, np.maximum(high - late, low), known.reshape(-1, 2), rule.stride)
+    shift = (index.start - first)[runs["episode"]]
+    for name in ("first", "low", "high"):
+        runs[name] += shift
+    unsaid = np.unique(np.searchsorted(index.ends, unclear, side="right") - 1)
+    if len(unsaid):
+        runs = runs[~np.isin(np.searchsorted(index.ends, runs["episode"], side="right") - 1, unsaid)]
+    return runs, unsaid
+
+
+def _spans_of(said: Spans, first: Array, lengths: Array) -> Array:
+    """Spans ``(S, 3)`` as of `split`, of the episodes of which the log says them."""
+    counts = np.where(said.known_runs < 0, 0, said.map_runs)
+    episode = np.repeat(np.arange(len(counts)), counts)
+    begins = np.ones(len(episode), bool)
+    begins[1:] = episode[1:] != episode[:-1]
+    low, high = first[episode], first[episode] + lengths[episode]
+    low[~begins] += said.resets
+    high[:-1][~begins[1:]] = low[1:][~begins[1:]]
+    return np.stack([episode, low, high], 1)
 
 
 def _find(dataset: Dataset, index: EpisodeIndex, rule: Rule, number: int) -> Array:
-    """Find the runs of one segment."""
+    """Find the runs of one segment from its rows."""
     episodes = range(int(index.ends[number]), int(index.ends[number + 1]))
     if not episodes:
         return np.empty(0, RUN)
@@ -137,20 +178,10 @@ def _find(dataset: Dataset, index: EpisodeIndex, rule: Rule, number: int) -> Arr
     stop = start + index.length[here]
     if not ((start >= 0) & (stop > start) & (stop <= len(time_ns))).all():
         raise DataError("has episodes beyond its rows", where=f"{dataset.where}/{path}/episodes")
-    spans = _spans(start, stop, segment.read("map_id"))
-    runs = _runs(spans, _last_rows(spans, time_ns, rule.first_ns), _known(source.read("valid")), rule.stride)
+    spans = split(start, stop, segment.read("map_id"))
+    runs = _runs(spans, _last_rows(spans, time_ns, rule.first_ns), known_rows(source.read("valid")), rule.stride)
     runs["episode"] += episodes.start
     return runs
-
-
-def _spans(starts: Array, stops: Array, map_id: Array) -> Array:
-    """Rows of one episode and one map: ``(S, 3)`` place of the episode among ``starts``, first row, end row."""
-    resets = np.flatnonzero(map_id[1:] != map_id[:-1]) + 1
-    edges = np.unique(np.concatenate([starts, stops, resets]))
-    low, high = edges[:-1], edges[1:]
-    episode = np.searchsorted(starts, low, side="right") - 1
-    inside = (episode >= 0) & (low < stops[episode])
-    return np.stack([episode[inside], low[inside], high[inside]], 1)
 
 
 def _last_rows(spans: Array, time_ns: Array, first_ns: int) -> Array:
@@ -163,24 +194,13 @@ def _last_rows(spans: Array, time_ns: Array, first_ns: int) -> Array:
     return ends
 
 
-def _known(valid: Array) -> Array:
-    """Rows ``[start, stop)``, ``(K, 2)``, in which something is known."""
-    known = np.zeros(len(valid) + 2, bool)
-    for group in valid.T:
-        known[1:-1] |= group == 1
-    return np.flatnonzero(known[1:] != known[:-1]).reshape(-1, 2)
-
-
 def _runs(spans: Array, ends: Array, known: Array, stride: int) -> Array:
     """Return the runs of rows on the grid of every span, before its end, at which something is known."""
-    first = np.searchsorted(known[:, 1], spans[:, 1], side="right")
-    counts = np.searchsorted(known[:, 0], ends) - first
-    span = np.repeat(np.arange(len(spans)), counts)
-    piece = known[first[span] + np.arange(len(span)) - np.repeat(np.cumsum(counts) - counts, counts)]
-    runs = np.empty(len(span), RUN)
-    runs["episode"], runs["low"], runs["high"] = spans[span].T
-    begin = np.maximum(piece[:, 0], runs["low"]) - runs["low"]
+    pieces = overlaps(spans[:, 1], ends, known)
+    runs = np.empty(len(pieces), RUN)
+    runs["episode"], runs["low"], runs["high"] = spans[pieces[:, 0]].T
+    begin = pieces[:, 1] - runs["low"]
     runs["first"] = runs["low"] - (-begin // stride) * stride
-    runs["count"] = -((runs["first"] - np.minimum(piece[:, 1], ends[span])) // stride)
+    runs["count"] = -((runs["first"] - pieces[:, 2]) // stride)
     found: Array = runs[runs["count"] > 0]
     return found

@@ -43,7 +43,7 @@ class StagedFolder:
         arrays = {name: record for name in self._arrays() if (record := array_record(self.folder / name))}
         if entry.base is None:
             episodes = tables.read_episodes(self._read)
-            table = EpisodeTable.make(episodes, self._read("time"), self._read("map_id"))
+            table = EpisodeTable.make(episodes, *(self._read(name) for name in ("time", "map_id", "valid")))
         self._place(entry.path)
         return Addition(entry=entry, files=files, arrays=arrays, statistics=statistics or {}, table=table)
 
