@@ -199,6 +199,29 @@ def finger_order(d, e):
     hand[:, 9:17] = hand[:, [*range(13, 17), *range(9, 13)]]
 
 
+def reversed_fingers(d, e):
+    hand = e.action[:, blocks(d)["right_hand"]].reshape(ROWS, 21, 3)
+    hand[:, 5:] = hand[:, 5:].reshape(ROWS, 4, 4, 3)[:, ::-1].reshape(ROWS, 16, 3)
+
+
+def swapped_commands_of_wrists(d, e):
+    left, right = blocks(d)["left_wrist"], blocks(d)["right_wrist"]
+    e.action[:, left], e.action[:, right] = e.action[:, right].copy(), e.action[:, left].copy()
+
+
+def swapped_while_one_is_still(d, e):
+    left, right = blocks(d)["left_hand"], blocks(d)["right_hand"]
+    e.state[:, left] = -0.4
+    e.action[:, left], e.action[:, right] = e.action[:, right].copy(), -0.4
+
+
+def fingers_that_close_together(d, e):
+    """Every finger goes with every other one; only how far it goes tells which it is."""
+    hand, goal = blocks(d)["right_hand"], e.action[:, blocks(d)["right_hand"].start].copy()
+    reach, ahead = np.array([0.2, 0.6, 1.0, 1.4]), np.roll(goal, 3)
+    e.state[:, hand], e.action[:, hand] = ahead[:, None] * reach, goal[:, None] * reach[::-1]
+
+
 def swapped_robot(d, e):
     left, right = blocks(d)["left_hand"], blocks(d)["right_hand"]
     e.state[:, left], e.state[:, right] = e.state[:, right].copy(), e.state[:, left].copy()
@@ -279,7 +302,11 @@ MUTANTS = [
     ("frozen", robot, frozen_encoder),
     ("swapped_hands", human, swapped_people),
     ("swapped_hands", human, crossed_wrists),
+    ("finger_order", human, reversed_fingers),
     ("swapped_hands", robot, swapped_robot),
+    ("swapped_hands", robot, swapped_commands_of_wrists),
+    ("swapped_hands", robot, swapped_while_one_is_still),
+    ("joint_order", robot, fingers_that_close_together),
     ("finger_order", human, finger_order),
     ("joint_order", robot, joint_order),
     ("joint_sign", robot, joint_sign),
@@ -299,6 +326,7 @@ CONSEQUENCES = {
     "in_milliseconds": {"jumps"},
     "steps_of_wrist": {"near_constant"},
     "frozen_encoder": {"joint_order"},
+    "swapped_while_one_is_still": {"frozen"},
     "degrees": {"joint_sign"},
     "blind_camera": {"image_frozen", "camera_clock"},
 }
@@ -338,6 +366,20 @@ def test_the_same_episode_twice_is_found(stored):
     (finding,) = examine(stored(declaration, [*episodes, twin]))
     assert (finding.code, finding.count, finding.keys) == ("duplicate_episodes", 1, ("twin",))
     assert "'twin' is 'r0'" in finding.where
+
+
+def test_episodes_of_the_same_commands_in_other_places_are_no_duplicates(stored):
+    declaration, episodes = robot()
+    other = dataclasses.replace(episodes[0], key="r9", state=episodes[0].state + np.float32(1e-3))
+    assert examine(stored(declaration, [*episodes, other])) == []
+
+
+def test_commands_that_leap_from_open_to_closed_are_no_jumps(stored):
+    declaration, episodes = robot()
+    for source in episodes:
+        hand = blocks(declaration)["right_hand"]
+        source.action[:, hand] = np.where(source.action[:, hand] > 0, 1.2, -1.2)
+    assert [finding.code for finding in examine(stored(declaration, episodes))] == []
 
 
 def test_an_operator_in_two_splits_is_found(stored):

@@ -11,8 +11,9 @@ from egoscale_sdk.data.doctor.columns import Columns
 from egoscale_sdk.data.doctor.frozen import Frozen
 from egoscale_sdk.data.doctor.labels import Duplicates, Language, SplitLeaks
 from egoscale_sdk.data.doctor.meaning import LooksRelative, NextState
+from egoscale_sdk.data.doctor.order import JointOrder, WristSides
 from egoscale_sdk.data.doctor.pictures import Pictures
-from egoscale_sdk.data.doctor.sides import HumanHands, JointOrder
+from egoscale_sdk.data.doctor.sides import HumanHands
 from egoscale_sdk.data.doctor.units import Units
 from egoscale_sdk.data.validation import Finding
 from egoscale_sdk.progress import Progress, silent
@@ -27,6 +28,7 @@ CHECKS: tuple[type[Check], ...] = (
     Frozen,
     HumanHands,
     JointOrder,
+    WristSides,
     Units,
     Language,
     Duplicates,

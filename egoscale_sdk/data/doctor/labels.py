@@ -52,10 +52,13 @@ class Duplicates(Check):
 
     def look(self, case: Case) -> None:
         """Compare a digest of the rows with those of all episodes before."""
-        if not np.ptp(case.rows.action, axis=0).any():
+        rows = case.rows
+        if not np.ptp(rows.action, axis=0).any():
             return  # where nothing moves, or nothing is known, equal rows mean nothing
-        mark = hashlib.blake2b(case.rows.action.tobytes() + case.rows.valid.tobytes(), digest_size=12).digest()
-        first = self._first.setdefault(mark, case.ref.key)
+        mark = hashlib.blake2b(rows.action.tobytes() + rows.valid.tobytes(), digest_size=12)
+        if rows.state is not None:  # commands that only open and close are alike in many episodes
+            mark.update(rows.state.tobytes())
+        first = self._first.setdefault(mark.digest(), case.ref.key)
         if first != case.ref.key:
             self._count += 1
             self._pairs = [*self._pairs, (first, case.ref.key)][:3]

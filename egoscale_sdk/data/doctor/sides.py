@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from egoscale_sdk.specs import Side
 CAMERA_POSE = "camera_pose"
 KNUCKLES = (5, 9, 13, 17)
 MOSTLY = 0.8
-MATCH, MISMATCH = 0.9, 0.5
-MOTION = {"m": 0.01, "rad": 0.1, "1": 0.05}
-"""Standard deviation of a column below which it tells nothing about order."""
 
 
 class HumanHands(Check):
@@ -42,8 +39,9 @@ class HumanHands(Check):
                 hands = hands[plausible_hands(hands)]
                 if len(hands):
                     self._judged[group] += 1
-                    self._places.add(f"backwards {group}", case.ref.key, _backwards(hands, side))
-                    self._places.add(f"order {group}", case.ref.key, _out_of_order(hands))
+                    backwards, out_of_order = _backwards(hands, side), _out_of_order(hands)
+                    self._places.add(f"backwards {group}", case.ref.key, 0 if _reversed(hands) else backwards)
+                    self._places.add(f"order {group}", case.ref.key, backwards if _reversed(hands) else out_of_order)
         if len(case.layout.sides) == 2 and CAMERA_POSE in case.rows.raw:
             self._look_from_camera(case)
 
@@ -100,6 +98,12 @@ def _backwards(hands: Array, side: Side) -> int:
     return 0
 
 
+def _reversed(hands: Array) -> bool:
+    """Whether the thumb begins at the little finger: from there on the order is reversed, not the side."""
+    thumb = np.linalg.norm(hands[:, KNUCKLES] - hands[:, 2:3], axis=-1)
+    return bool((thumb[:, 0] > thumb[:, -1]).mean() > MOSTLY)
+
+
 def _out_of_order(hands: Array) -> int:
     """Frames whose knuckles are not in one order along the palm, if that is most of them, else 0."""
     across = hands[:, KNUCKLES[0]] - hands[:, KNUCKLES[-1]]
@@ -108,76 +112,3 @@ def _out_of_order(hands: Array) -> int:
     tip_far = np.linalg.norm(hands[:, 8:21:4], axis=-1) < np.linalg.norm(hands[:, 5:18:4], axis=-1) * 0.6
     wrong |= tip_far.all(1)  # where every tip is at the palm, tips and knuckles were exchanged
     return int(wrong.sum()) if wrong.mean() > MOSTLY else 0
-
-
-class JointOrder(Check):
-    """A robot's joints: whether each command goes with the measurement of its own column.
-
-    Correlations of commands with later measurements are taken over all hands. A column whose command goes with
-    another column's measurement, and not with its own, is in the wrong place; one that goes against it has a sign.
-    """
-
-    def __init__(self) -> None:
-        self._sums: Array | None = None
-        self._case: Case | None = None
-
-    def look(self, case: Case) -> None:
-        """Add the products of this episode."""
-        if case.rows.state is None or case.dataset.declaration.native.action_source != "commanded":
-            return
-        self._case = case
-        hands = [group for group in case.layout.groups if group.endswith("hand")]
-        good = np.logical_and.reduce([case.both(group) for group in hands])
-        ahead = max(1, round(0.1 * case.fps))
-        good = good[:-ahead] & good[ahead:]
-        if good.sum() < 10:
-            return
-        action = np.concatenate([case.block(group) for group in hands], 1)[:-ahead][good]
-        state = np.concatenate([case.block(group, "state") for group in hands], 1)[ahead:][good]
-        both = np.concatenate([action, state, np.ones((len(action), 1))], 1)
-        self._sums = both.T @ both + (0 if self._sums is None else self._sums)
-
-    def findings(self) -> Iterator[Finding]:
-        """One finding for columns in the wrong place, one for columns with another sign."""
-        if self._case is None or self._sums is None:
-            return
-        layout = self._case.layout
-        first = next(block.start for group, block in layout.blocks.items() if group.endswith("hand"))
-        names, units = layout.names[first:], layout.units[first:]
-        corr, spread = _correlation(self._sums, len(names))
-        tells: Array = np.all((spread > np.array([MOTION[unit] for unit in (*units, *units)])).reshape(2, -1), axis=0)
-        yield from _exchanged(corr, tells, names)
-        turned = [names[i] for i in np.flatnonzero(tells & (corr.diagonal() < -MATCH))]
-        if turned:
-            message = f"command and measurement go against each other: {', '.join(turned[:6])}"
-            hint = "correct the sign in the plugin's wire table or [[recordings]], and import again"
-            group = turned[0].partition(".")[0]
-            yield Finding("joint_sign", "error", "action against state", message, len(turned), hint, group=group)
-
-
-def _exchanged(corr: Array, tells: Array, names: Sequence[str]) -> Iterator[Finding]:
-    """Find columns that go with another column than their own."""
-    own, best = corr.diagonal(), np.where(tells[None], corr, -1).argmax(1)
-    wrong = [
-        int(i)
-        for i in np.flatnonzero(tells)
-        if own[i] < MISMATCH and corr[i, best[i]] > MATCH and own[best[i]] < MISMATCH
-    ]
-    if len(wrong) > 1:
-        pairs = ", ".join(f"{names[i]} moves {names[best[i]]}" for i in wrong[:4])
-        crossed = any(names[i].split("_")[0] != names[best[i]].split("_")[0] for i in wrong)
-        code, what = ("swapped_hands", "hands") if crossed else ("joint_order", "joints")
-        message = f"{what} are exchanged between action and state, by their motion: {pairs}"
-        hint = "correct the order of the columns in the importer or the plugin's [[recordings]], and import again"
-        group = names[wrong[0]].partition(".")[0]
-        yield Finding(code, "error", "action against state", message, len(wrong), hint, group=group)
-
-
-def _correlation(sums: Array, width: int) -> tuple[Array, Array]:
-    """Correlation ``(D, D)`` of actions with states and the standard deviation ``(2 D,)`` of all, from sums."""
-    count = sums[-1, -1]
-    mean = sums[-1, :-1] / count
-    covariance = sums[:-1, :-1] / count - np.outer(mean, mean)
-    spread = np.sqrt(np.maximum(covariance.diagonal(), 0))
-    corr: Array = covariance / np.maximum(np.outer(spread, spread), 1e-12)
-    return corr[:width, width:], spread
