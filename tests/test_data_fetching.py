@@ -176,5 +176,20 @@ def test_nothing_left_is_an_error(tmp_path):
     data = bytearray(file.read_bytes())
     data[::1000] = bytes(len(data[::1000]))
     file.write_bytes(data)
-    with pytest.raises(DataError, match="every window of a step lies in a segment that was set aside"):
+    with pytest.raises(DataError, match="every window of a step, and those after it"):
         list(Loader(Mixture([(windows, 1)], 8, 0), stop=2, on_damage="skip"))
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_step_of_which_nothing_is_left_takes_the_next_windows(folder, tmp_path, far):
+    """However small the share of a process in a step is, damage elsewhere does not end its training."""
+    copy, segment = damaged(folder, tmp_path, "action/c/0/0")
+    with RangeServer(copy) as server:
+        where = server.url if far else copy
+        windows = WindowDataset(Dataset.open(f"{where}/robot.zarr"), 4, 0.05)
+        loader = Loader(Mixture([(windows, 1)], 1, 0, Blocks(16, 64, 1)), stop=100, on_damage="skip", images=False)
+        steps = list(loader)
+    assert len(steps) == 100
+    assert all(len(batch) == 1 for step in steps for _, batch in step)
+    (place,) = loader.quarantine
+    assert place.endswith(segment)

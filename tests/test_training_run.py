@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from data_kit import robot_spec
+from data_kit import episode, robot_spec
 from safetensors.torch import load_file
 from training_cases import human_data, recipe_file, robot_data, run
 
@@ -44,6 +44,29 @@ def interrupt(tmp_path, data, step):
 
     with pytest.raises(Stop):
         Trainer(recipe, sources, assemble(recipe, sources), tmp_path / "cut", watch).run()
+
+
+@pytest.mark.parametrize("name", ["action/c/0/0", "cams/head/data/c/0", "lang/spans/c/0/0"])
+def test_training_goes_on_without_a_damaged_segment_if_it_may(tmp_path, caplog, name):
+    data = robot_data(tmp_path)
+    dataset = Dataset.open(data)
+    dataset.append([episode(f"f{n}", dataset.declaration, seed=50 + n) for n in range(4)])
+    file = dataset.path / dataset.segments[1] / name
+    kept = bytearray(file.read_bytes())
+    kept[len(kept) // 2] ^= 1
+    file.write_bytes(kept)
+    with pytest.raises(DataError, match=f"{dataset.segments[1]}.* was changed"):
+        run(tmp_path, [data], "stopped", overrides=("training.steps=30",))
+    run(tmp_path, [data], "went_on", overrides=("training.steps=30", "data.on_damage=skip"))
+    assert dataset.segments[1] in caplog.text
+    assert dataset.segments[0] not in caplog.text
+    assert any(dataset.cache.glob("statistics/*")) == ("cams" in name)  # what is incomplete is not kept
+
+
+def test_a_run_that_damage_stopped_may_be_resumed_without_the_segment(tmp_path):
+    data = [robot_data(tmp_path)]
+    run(tmp_path, data)
+    run(tmp_path, data, overrides=("data.on_damage=skip",), resume=True)
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):

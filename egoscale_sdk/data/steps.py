@@ -21,6 +21,8 @@ from egoscale_sdk.errors import DataError
 Step = list[tuple[int, Batch]]
 """What a process does in one step: windows of each dataset that has a part in it, with the dataset's number."""
 Draws = Callable[[int], list[tuple[int, Indices]]]
+_FURTHER = 1000
+"""How many times the length of a step is looked ahead for windows that are left."""
 _log = logging.getLogger("egoscale.data")
 
 
@@ -57,18 +59,26 @@ class StepReader:
         self.quarantine: dict[str, DataError] = {}
 
     def __call__(self, draws: list[tuple[int, Indices]], feeds: Feeds) -> Step:
-        """Read the draws of a step.
+        """Read the draws of a step; where nothing of them is left, what is drawn next and is sound.
 
         Raises:
-            DataError: a dataset is damaged and may not be skipped, or nothing of the step is left.
+            DataError: a dataset is damaged and may not be skipped, or nothing is left.
         """
         found = [(number, self._batch(number, own, feeds.get(number))) for number, own in draws]
         step = [(number, batch) for number, batch in found if batch is not None]
-        if draws and not step:
-            raise DataError(
-                "every window of a step lies in a segment that was set aside", where=next(iter(self.quarantine), "")
-            )
-        return step
+        return step if step or not draws else [self._instead(draws)]
+
+    def _instead(self, draws: list[tuple[int, Indices]]) -> tuple[int, Batch]:
+        """Read later windows in place of draws that were all set aside: a process that shares a step needs some."""
+        for later in range(1, _FURTHER):
+            for number, own in draws:
+                batch = self._batch(number, own + later * len(own), None)
+                if batch is not None:
+                    return number, batch
+        raise DataError(
+            "every window of a step, and those after it, lie in segments that were set aside",
+            where=next(iter(self.quarantine), ""),
+        )
 
     def _batch(self, number: int, draws: Indices, feed: BlockFeed | None) -> Batch | None:
         try:

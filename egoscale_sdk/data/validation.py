@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.maintenance.leftovers import leftovers
 from egoscale_sdk.data.segment import EpisodeRows, Segment, StoredObject
+from egoscale_sdk.data.store import StoreError
 from egoscale_sdk.errors import DataError, EgoscaleError
 from egoscale_sdk.geometry import pose_from_vec9
 from egoscale_sdk.hands.checks import check_hand_scale
@@ -96,17 +97,30 @@ def _left_over(dataset: Dataset) -> Iterator[Finding]:
         yield Finding("leftovers", "warning", found[0].path, message, len(found), hint)
 
 
-def action_equals_state(dataset: Dataset) -> Finding | None:
+def action_equals_state(dataset: Dataset, *, skip_damaged: bool = False) -> Finding | None:
     """Find out whether a robot's recorded actions are its measured states.
 
     Such a dataset teaches a policy to stay where it is; training refuses it unless explicitly allowed.
+
+    Args:
+        dataset: Of a robot.
+        skip_damaged: Leave out episodes that are damaged.
+
+    Raises:
+        DataError: an episode is damaged.
     """
     if not dataset.declaration.has_state or dataset.declaration.native.action_source != "commanded":
         return None
     layout = dataset.declaration.native.layout
     same, compared = np.zeros(len(layout.groups), np.int64), np.zeros(len(layout.groups), np.int64)
     for episode in dataset.episodes:
-        for number, counts in enumerate(_equal_rows(dataset.rows(episode, raw=False), layout)):
+        try:
+            rows = dataset.rows(episode, raw=False)
+        except DataError as error:
+            if not skip_damaged or isinstance(error, StoreError):
+                raise
+            continue
+        for number, counts in enumerate(_equal_rows(rows, layout)):
             same[number] += counts[0]
             compared[number] += counts[1]
     copied = [layout.groups[i] for i in np.flatnonzero((compared > 0) & (same >= SAME_SHARE * compared))]

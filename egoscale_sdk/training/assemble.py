@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from egoscale_sdk.data import RelativeStatistics, Statistics, pool_statistics, relative_statistics
-from egoscale_sdk.errors import RecipeError
+from egoscale_sdk.data.store import StoreError
+from egoscale_sdk.errors import DataError, RecipeError
 from egoscale_sdk.policy.checkpoint import Checkpoint, TrainedEmbodiment
 from egoscale_sdk.policy.config import PolicyConfig
 from egoscale_sdk.policy.pretrained import load_backbone
@@ -39,11 +40,12 @@ def assemble(
     Raises:
         RecipeError: recipe, data and checkpoint do not fit together; says how.
     """
-    parts = [relative_statistics(source.windows, progress) for source in sources]
+    skip = recipe.data.on_damage == "skip"
+    parts = [relative_statistics(source.windows, progress, skip_damaged=skip) for source in sources]
     statistics = _statistics(recipe.data.statistics, pool_statistics(parts), init)
     embodiments = dict(init.embodiments) if init else {}
     for source, part in zip(sources, parts, strict=True):
-        entry = _entry(source, part)
+        entry = _entry(source, part, skip)
         before = embodiments.get(entry.id)
         embodiments[entry.id] = entry if before is None else _union(before, entry, source.name)
     cameras = tuple(dict.fromkeys(camera for source in sources for camera in source.windows.image_sizes))
@@ -98,7 +100,7 @@ def _architecture(config: PolicyConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=free)  # type: ignore[arg-type]  # pydantic's own recursive type
 
 
-def _entry(source: Source, part: RelativeStatistics) -> TrainedEmbodiment:
+def _entry(source: Source, part: RelativeStatistics, skip_damaged: bool) -> TrainedEmbodiment:
     seen = _seen(part.layout, part.chunk.count.sum(0))
     state = _seen(part.state_layout, part.state.count) if source.measured else ()
     if not seen:
@@ -112,7 +114,7 @@ def _entry(source: Source, part: RelativeStatistics) -> TrainedEmbodiment:
         state_hand_spaces=dict(part.state_layout.hand_spaces) if state else None,
         state_groups=state,
         cameras=tuple(source.windows.image_sizes),
-        tasks=_tasks(source),
+        tasks=_tasks(source, skip_damaged),
     )
 
 
@@ -120,13 +122,20 @@ def _seen(layout: RowLayout, count: NDArray[np.int64]) -> tuple[str, ...]:
     return tuple(group for group, block in layout.blocks.items() if count[block].any())
 
 
-def _tasks(source: Source) -> tuple[str, ...]:
+def _tasks(source: Source, skip_damaged: bool) -> tuple[str, ...]:
     dataset = source.dataset
     texts: dict[str, None] = {}
     for episode in source.windows.episodes:
-        spans = [span.text for span in dataset.language(episode) if span.kind == "task"]
-        texts |= dict.fromkeys(spans or [dataset.episodes[episode].task])
-    return tuple(text for text in texts if text)[:MAX_TASKS]
+        try:
+            spans = [span.text for span in dataset.language(episode) if span.kind == "task"]
+        except DataError as error:
+            if not skip_damaged or isinstance(error, StoreError):
+                raise
+            continue
+        texts |= {text: None for text in spans or [dataset.episodes[episode].task] if text}
+        if len(texts) >= MAX_TASKS:
+            break
+    return tuple(texts)[:MAX_TASKS]
 
 
 def _union(a: TrainedEmbodiment, b: TrainedEmbodiment, where: str) -> TrainedEmbodiment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -63,10 +64,11 @@ class Feeder:
         ranks: int = 1,
         parts: int = 1,
         threads: int = 2,
+        on_damage: Literal["raise", "skip"] = "raise",
     ) -> None:
         self._sources, self._mixture, self._statistics = sources, mixture, statistics
         self._clip, self._device, self._parts = clip, device, parts
-        self._rank, self._ranks, self._threads = rank, ranks, threads
+        self._rank, self._ranks, self._threads, self._on_damage = rank, ranks, threads, on_damage
 
     def steps(self, start: int, stop: int) -> Iterator[list[Part]]:
         """Yield the parts of steps ``[start, stop)``; the next ones are read while one is worked on."""
@@ -78,6 +80,7 @@ class Feeder:
                 start=start,
                 stop=stop,
                 threads=self._threads,
+                on_damage=self._on_damage,
                 transform=self._to_parts,
             )
         )

@@ -20,10 +20,14 @@ MAX_RECIPE_BYTES = 2**20
 
 
 class DataRecipe(Strict):
-    """How windows are drawn. ``statistics`` must be said when training goes on from a checkpoint."""
+    """How windows are drawn. ``statistics`` must be said when training goes on from a checkpoint.
+
+    ``on_damage`` says what happens where a segment is not what was committed: ``raise`` stops, ``skip`` sets it aside.
+    """
 
     stride: int = Field(default=1, gt=0)
     statistics: Literal["recompute", "inherit"] | None = None
+    on_damage: Literal["raise", "skip"] = "raise"
 
 
 class TrainingRecipe(Strict):

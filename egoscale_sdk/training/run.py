@@ -62,6 +62,7 @@ def run_training(job: TrainingJob, progress: Progress = silent, say: Callable[[s
         stride=recipe.data.stride,
         holdout=job.holdout,
         allow_action_equals_state=job.allow_action_equals_state,
+        skip_damaged=recipe.data.on_damage == "skip",
     )
     sources, notes = against_plugins(sources, default_host())
     for note in notes:

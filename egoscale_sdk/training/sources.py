@@ -87,6 +87,7 @@ def open_sources(
     stride: int = 1,
     holdout: str = "",
     allow_action_equals_state: bool = False,
+    skip_damaged: bool = False,
 ) -> list[Source]:
     """Open the datasets of a mixture.
 
@@ -97,6 +98,7 @@ def open_sources(
         holdout: What is kept out of each dataset: the last episodes, by a number or a fraction below 1; or those of
             a split by its name, e.g. ``val``: then only episodes of no split, or of ``train``, are trained on.
         allow_action_equals_state: Train even where a robot's actions are its measured states.
+        skip_damaged: Compare actions and states in sound segments only.
 
     Raises:
         RecipeError, DataError, DeclarationError: an argument, a dataset or its action set is not usable.
@@ -104,7 +106,9 @@ def open_sources(
     if not data:
         raise RecipeError("there is nothing to train on", hint="name at least one dataset: --data D.zarr")
     arguments = [DataArgument.parse(text) for text in data]
-    sources = [_open(argument, config, stride, holdout, allow_action_equals_state) for argument in arguments]
+    sources = [
+        _open(argument, config, stride, holdout, allow_action_equals_state, skip_damaged) for argument in arguments
+    ]
     names = [source.name for source in sources]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -155,11 +159,13 @@ def divided(dataset: Dataset, holdout: str) -> tuple[list[int], list[int]]:
     return train, np.flatnonzero(codes == names.index(holdout)).tolist()
 
 
-def _open(argument: DataArgument, config: PolicyConfig, stride: int, holdout: str, allow: bool) -> Source:
+def _open(
+    argument: DataArgument, config: PolicyConfig, stride: int, holdout: str, allow: bool, skip_damaged: bool
+) -> Source:
     dataset = Dataset.open(argument.path)
     action_set = dataset.action_set(argument.action_set)
     native = action_set.name == "native"
-    finding = None if allow or not native else action_equals_state(dataset)
+    finding = None if allow or not native else action_equals_state(dataset, skip_damaged=skip_damaged)
     if finding is not None:
         raise DataError(
             f"{finding.message}; training on it teaches to stay still",

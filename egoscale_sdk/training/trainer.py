@@ -120,6 +120,7 @@ class Trainer:
             rank=accelerator.process_index,
             ranks=ranks,
             parts=parts,
+            on_damage=self.recipe.data.on_damage,
         )
 
     def _step(self, step: int, parts: list[Part]) -> None:
@@ -192,8 +193,8 @@ def resume_from(out: Path, recipe: Recipe, sources: Sequence[Source]) -> Checkpo
     if not is_checkpoint(out):
         raise CheckpointError("there is nothing to resume", where=str(out), hint="leave out --resume")
     checkpoint = Checkpoint.load(out)
-    now: dict[str, Any] = {"recipe": recipe.model_dump(mode="json")}
-    before: dict[str, Any] = {"recipe": checkpoint.recipe}
+    now: dict[str, Any] = {"recipe": _comparable(recipe.model_dump(mode="json"))}
+    before: dict[str, Any] = {"recipe": _comparable(checkpoint.recipe)}
     for number, source in enumerate(sources):
         now[f"data {number}"] = source.describe()
     for number, described in enumerate(checkpoint.training.get("sources", [])):
@@ -204,3 +205,11 @@ def resume_from(out: Path, recipe: Recipe, sources: Sequence[Source]) -> Checkpo
             f"cannot be resumed: {'; '.join(lines[:4])}", where=str(out), hint="to go on with others use --init"
         )
     return checkpoint
+
+
+def _comparable(recipe: Any) -> Any:
+    """Leave out of a recipe what may change on the way: damage is met when it is met."""
+    data = recipe.get("data") if isinstance(recipe, dict) else None
+    if not isinstance(data, dict):
+        return recipe
+    return recipe | {"data": {name: value for name, value in data.items() if name != "on_damage"}}
