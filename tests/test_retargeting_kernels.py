@@ -178,9 +178,11 @@ def test_the_back_ends_agree_to_a_hundred_thousandth(name, target):
 
 
 @needs_compiler
-def test_no_batch_order_or_thread_changes_a_bit_of_a_clip():
+@pytest.mark.parametrize("backend", ["eager", "simd"])
+@pytest.mark.parametrize("name", ["unitree/g1_dex3", "coupled"])
+def test_no_batch_order_or_thread_changes_a_bit_of_a_clip(name, backend):
     clips = torch.from_numpy(np.stack([human_hand.clip(203, seed) for seed in range(7)]))
-    retargeter = KeypointRetargeter(hand("unitree/g1_dex3"), backend="simd")
+    retargeter = KeypointRetargeter(OTHERS[name]() if name in OTHERS else hand(name), backend=backend)
     together = retargeter.retarget(clips).joints
     torch.set_num_threads(2)
     backwards = retargeter.retarget(clips.flip(0)).joints.flip(0)

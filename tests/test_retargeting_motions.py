@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_retargeting_solver import coupled_hand
 
 from egoscale_sdk.errors import SpecError
 from egoscale_sdk.host import default_host
@@ -20,7 +21,8 @@ from egoscale_sdk.retargeting.windows import BATCH_FRAMES, HOP, MOST_PADDED, OVE
 LENGTHS = (3, 400, 1, 0, 1024, 1030, 31, 2200, 790)
 HANDS = {
     "chains": ("sharpa/wave", KeypointRetargeter),
-    "dense": ("unitree/g1_inspire", KeypointRetargeter),
+    "coupled fingers": ("unitree/g1_inspire", KeypointRetargeter),
+    "dense": (coupled_hand, KeypointRetargeter),
     "gap": ("gripper/panda", GapRetargeter),
 }
 
@@ -30,9 +32,9 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def retargeter(kind, **settings):
+def retargeter(kind, side="right", **settings):
     target, method = HANDS[kind]
-    return method(default_host().spec(target).hand("right"), **settings)
+    return method(target() if callable(target) else default_host().spec(target).hand(side), **settings)
 
 
 def motion(length, seed=0, lost=0.05):
@@ -114,17 +116,17 @@ def test_another_process_can_be_given_a_retargeter(kind):
     same(pickle.loads(pickle.dumps(hand)).retarget_all([clip])[0], before)
 
 
-@pytest.mark.parametrize("kind", ["chains", "dense"])
-@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(("kind", "side"), [("chains", "left"), ("chains", "right"), ("dense", "right")])
 def test_everything_is_computed_on_the_device_that_was_asked_for(kind, side, monkeypatch):
     """`meta` stands for a GPU: a table that stayed on the CPU is refused, though no number comes back."""
     back = torch.Tensor.cpu
     monkeypatch.setattr(
         torch.Tensor, "cpu", lambda x: torch.zeros(x.shape, dtype=x.dtype) if x.is_meta else back(x), raising=True
     )
-    hand = default_host().spec(HANDS[kind][0]).hand(side)
-    found = KeypointRetargeter(hand, device="meta").retarget_all([motion(50), motion(1100)])
-    assert [tuple(result.joints.shape) for result in found] == [(50, len(hand.actuated)), (1100, len(hand.actuated))]
+    there = retargeter(kind, side, device="meta", iterations=1, rounds=1)
+    J = len(there.hand.actuated)
+    found = there.retarget_all([motion(50), motion(1100)])
+    assert [tuple(result.joints.shape) for result in found] == [(50, J), (1100, J)]
 
 
 def test_kernels_for_the_cpu_are_refused_elsewhere():

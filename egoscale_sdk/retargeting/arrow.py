@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,6 +29,7 @@ from egoscale_sdk.retargeting.numbers import (
 from egoscale_sdk.retargeting.terms import HELD, HUBER_M, MAX_STEP, Term
 
 Keys = list[float | int]
+Solver = Callable[[list[list[Number]], list[Number]], list[Number]]
 
 
 @dataclass(frozen=True)
@@ -118,30 +121,14 @@ class ArrowStep:
         slope = [as_tensor(plus(pull[a], rho[a] * (u[a] - prior[a]))) for a in range(self.variables)]
         for a in range(self.variables):
             H[a][a] = H[a][a] + (damping * mean + rho[a])
-        g, low, high = torch.stack(slope), u <= bounds[0], u >= bounds[1]
-        held = (low & (g > 0)) | (high & (g < 0))
-        delta = self._solved(H, g, held, reach, pinch_weights)
-        # Once more, with those on their bounds that the step itself presses there. Where a slope is nearly zero,
-        # rounding decides whether its variable is held at first; the second step does not depend on it.
-        press = torch.where(held, g - HELD * delta, -delta)
-        held = (low & (press > 0)) | (high & (press < 0))
-        delta = self._solved(H, g, held, reach, pinch_weights)
-        # exactly 0 where held: a hair's breadth off its bound it would be free in the next step, and so on for ever
-        moved = torch.where(held, 0.0, delta.clamp(-MAX_STEP, MAX_STEP))
-        return torch.minimum(torch.maximum(u + moved, bounds[0]), bounds[1])
-
-    def _solved(self, H: list[list[Number]], g: Tensor, held: Tensor, reach: list[Vector], weights: Tensor) -> Tensor:
-        """The step ``(K, F, N)`` where some variables are held; how little they move tells how hard they press."""
-        stiff = [[*row[:a], row[a] + held[a] * HELD, *row[a + 1 :]] for a, row in enumerate(H)]
-        push: list[Number] = list(torch.where(held, 0.0, -g).unbind())
-        found = self._eliminate(stiff, push, reach, weights) if self.pinches else _solve(stiff, push)
-        return torch.stack([as_tensor(d) for d in found])
+        meet = partial(self._eliminate, reach=reach, weights=pinch_weights) if self.pinches else solve
+        return projected_step(u, H, torch.stack(slope), bounds, meet)
 
     # ---- kinematics
 
     def pose(self, constants: Tensor, u: Tensor) -> Pose:
         """Forward kinematics of variables ``(K, F, N)``."""
-        X, Y, Z = _unit_vectors()
+        X, Y, Z = unit_vectors()
         o: Vector = [0.0, 0.0, 0.0]
         points = [self._point(constants, -1, slot, o, (X, Y, Z)) for slot in range(len(self._place))]
         axes, origins = [], []
@@ -149,7 +136,7 @@ class ArrowStep:
             shift = [read(key, constants) for key in self._shift[m]]
             o = [plus(o[i], dot(shift, [X[i], Y[i], Z[i]])) for i in range(3)]
             turn = [[read(key, constants) for key in row] for row in self._turn[m]]
-            X, Y, Z = _turned(turn, X, Y, Z)
+            X, Y, Z = turned(turn, X, Y, Z)
             X, Y, o = self._move(constants, m, u, (X, Y, Z), o)
             axes.append(Z)
             origins.append(o)
@@ -171,9 +158,7 @@ class ArrowStep:
         o = [plus_product(o[i], way, Z[i]) for i in range(3)]
         if not isinstance(angle, Tensor):
             angle = u.new_tensor(angle)
-        c, s = torch.cos(angle), torch.sin(angle)
-        turned = [plus_product(times(c, X[i]), s, Y[i]) for i in range(3)]
-        return turned, [plus_product(times(c, Y[i]), s, X[i], -1.0) for i in range(3)], o
+        return *turned_about_z(angle, X, Y), o
 
     def _point(self, constants: Tensor, m: int, slot: int, o: Vector, axes: tuple[Vector, Vector, Vector]) -> Vector:
         """What the fingers whose frame hangs on step m add to that slot."""
@@ -255,7 +240,7 @@ class ArrowStep:
         E, push = _onto_thumb(Y, y, inverse, weights)
         _add_outer(Ht, [[dot(E[i], J) for i in range(3)] for J in Jt], Jt)
         gt = _rows([g], thumb)[0]
-        ut = _solve(Ht, [plus(x, dot(J, push)) for x, J in zip(gt, Jt, strict=True)])
+        ut = solve(Ht, [plus(x, dot(J, push)) for x, J in zip(gt, Jt, strict=True)])
         way = [times(weights, dot([J[i] for J in Jt], ut)) for i in range(3)]  # (F - 1, N)
         y = [plus(v, dot([row[k] for row in Y], way)) for k, v in enumerate(y)]
         uf = _backward(L, scaled_each(inverse, y))
@@ -278,16 +263,54 @@ class ArrowStep:
             self._moves.append([[add(moved[m] * row) for row in chains.lead[m]] for m in range(self.steps)])
 
 
-def _unit_vectors() -> tuple[Vector, Vector, Vector]:
+def projected_step(u: Tensor, H: list[list[Number]], g: Tensor, bounds: Tensor, solve: Solver) -> Tensor:
+    """Return ``u + d`` within the bounds, where ``H d = -g`` of the variables that are not held.
+
+    Args:
+        u: ``(K, F, N)``.
+        H: Lower triangle, K rows.
+        g: ``(K, F, N)``.
+        bounds: ``(2, K, F, 1)``.
+        solve: Solves for a matrix and a right side of K numbers.
+    """
+    low, high = u <= bounds[0], u >= bounds[1]
+    held = (low & (g > 0)) | (high & (g < 0))
+    delta = _solved(H, g, held, solve)
+    # Once more, with those on their bounds that the step itself presses there. Where a slope is nearly zero,
+    # rounding decides whether its variable is held at first; the second step does not depend on it.
+    press = torch.where(held, g - HELD * delta, -delta)
+    held = (low & (press > 0)) | (high & (press < 0))
+    delta = _solved(H, g, held, solve)
+    # exactly 0 where held: a hair's breadth off its bound it would be free in the next step, and so on for ever
+    moved = torch.where(held, 0.0, delta.clamp(-MAX_STEP, MAX_STEP))
+    return torch.minimum(torch.maximum(u + moved, bounds[0]), bounds[1])
+
+
+def _solved(H: list[list[Number]], g: Tensor, held: Tensor, solve: Solver) -> Tensor:
+    """The step ``(K, F, N)`` where some variables are held; how little they move tells how hard they press."""
+    stiff = [[*row[:a], row[a] + held[a] * HELD, *row[a + 1 :]] for a, row in enumerate(H)]
+    push: list[Number] = list(torch.where(held, 0.0, -g).unbind())
+    return torch.stack([as_tensor(d) for d in solve(stiff, push)])
+
+
+def unit_vectors() -> tuple[Vector, Vector, Vector]:
+    """Axes x, y, z."""
     return [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
 
 
-def _turned(turn: list[list[Number]], X: Vector, Y: Vector, Z: Vector) -> tuple[Vector, Vector, Vector]:
+def turned(turn: Sequence[Sequence[Number]], X: Vector, Y: Vector, Z: Vector) -> tuple[Vector, Vector, Vector]:
     """Columns of ``[X Y Z] @ turn``."""
     columns: list[Vector] = [
         [dot([turn[row][column] for row in range(3)], [X[i], Y[i], Z[i]]) for i in range(3)] for column in range(3)
     ]
     return columns[0], columns[1], columns[2]
+
+
+def turned_about_z(angle: Tensor, X: Vector, Y: Vector) -> tuple[Vector, Vector]:
+    """Axes X and Y, turned about Z."""
+    c, s = torch.cos(angle), torch.sin(angle)
+    turned = [plus_product(times(c, X[i]), s, Y[i]) for i in range(3)]
+    return turned, [plus_product(times(c, Y[i]), s, X[i], -1.0) for i in range(3)]
 
 
 def _rows(numbers: list[list[Number]], fingers: slice) -> list[list[Number]]:
@@ -354,7 +377,8 @@ def _backward(L: list[list[Number]], y: list[Number]) -> list[Number]:
     return x
 
 
-def _solve(H: list[list[Number]], b: list[Number]) -> list[Number]:
+def solve(H: list[list[Number]], b: list[Number]) -> list[Number]:
+    """Solve ``H x = b`` for a positive matrix, its lower triangle."""
     L, inverse = _factorise(H)
     y = _forward(L, b)
     return _backward(L, scaled_each(inverse, y))

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from egoscale_sdk.retargeting.chains import LEVER_M, Path, frame_path, leaders
+from egoscale_sdk.retargeting.arrow import projected_step, solve, turned, turned_about_z, unit_vectors
+from egoscale_sdk.retargeting.chains import LEVER_M, Move, Path, frame_path, leaders
 from egoscale_sdk.retargeting.clips import UNBOUNDED_RAD, float32_limits
 from egoscale_sdk.retargeting.engine import Engine
-from egoscale_sdk.retargeting.goals import Goals
+from egoscale_sdk.retargeting.numbers import (
+    Number,
+    Vector,
+    as_tensor,
+    cross,
+    dot,
+    is_zero,
+    minus,
+    plus,
+    plus_product,
+    scaled,
+)
 from egoscale_sdk.retargeting.quality import thumb_first
-from egoscale_sdk.retargeting.terms import HELD, HUBER_M, MAX_STEP, Term
+from egoscale_sdk.retargeting.terms import HUBER_M, Term
 from egoscale_sdk.specs import HandSpec
 
-CHUNK = 512  # frames solved at once: what fits in the cache
+CHUNK = 2048  # frames solved at once: what fits in the cache; changes no result
 
 
 class DenseEngine(Engine):
-    """All joints of the hand as one group of variables, ``(J, 1, N)``; steps as `ArrowStep`, by dense algebra."""
+    """All joints of the hand as one group of variables, ``(J, 1, N)``; steps as `ArrowStep`, by dense algebra.
+
+    As there, everything is elementwise over frames: a product of matrices would round a frame as its batch has it.
+    """
 
     def __init__(self, hand: HandSpec, terms: tuple[Term, ...]) -> None:
         fingers = thumb_first(hand)
-        frames = tuple(dict.fromkeys(target.frame for finger in fingers for target in finger.frames))
+        frames = list(dict.fromkeys(target.frame for finger in fingers for target in finger.frames))
         P = max(len(finger.frames) for finger in fingers)
         padded = [[finger.frames[0]] * (P - len(finger.frames)) + list(finger.frames) for finger in fingers]
-        self._slots = torch.tensor([[frames.index(own[k].frame) for own in padded] for k in range(P)])
-        units = torch.tensor([LEVER_M if joint.unit == "m" else 1.0 for joint in hand.actuated])
-        self._scale = units.double()
-        self._paths = FramePaths(hand, [frame_path(hand, frame) for frame in frames], self._scale.numpy())
+        self._terms = terms
+        self._slots = [[frames.index(own[k].frame) for own in padded] for k in range(P)]
+        units = [LEVER_M if joint.unit == "m" else 1.0 for joint in hand.actuated]
+        self._scale = torch.tensor(units, dtype=torch.float64)
+        self._paths = [_led(hand, frame_path(hand, frame), units) for frame in frames]
         ends = torch.stack(float32_limits(hand)).clamp(-UNBOUNDED_RAD, UNBOUNDED_RAD) / self._scale
         self.bounds = ends[:, :, None, None]
-        self._rows = self._differences(len(frames), terms, thumb=fingers[0].role == "thumb")
 
     def variables(self, joints: Tensor) -> Tensor:
         """See `Engine.variables`."""
@@ -43,118 +60,141 @@ class DenseEngine(Engine):
 
     def points(self, u: Tensor) -> Tensor:
         """See `Engine.points`."""
-        places, _ = self._paths(u[:, 0].T)
-        return places[:, self._slots].permute(1, 3, 2, 0)
+        places = [torch.stack([torch.zeros_like(u[0]) + x for x in place]) for place, _ in self._frames(u)]
+        return torch.stack([torch.cat([places[at] for at in slot], dim=1) for slot in self._slots])
 
     def grouped(self, fingers: Tensor) -> Tensor:
         """See `Engine.grouped`."""
         return fingers.mean(0, keepdim=True)
 
-    def step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
-        """See `Engine.step`."""
-        parts = []
-        for start in range(0, u.shape[-1], CHUNK):
-            rows = slice(start, start + CHUNK)
-            weight = rho[:, 0, rows] if rho.shape[-1] > 1 else rho[:, 0]
-            now = u[:, 0, rows]
-            parts.append(self._step(now.T, goals.rows(rows), prior[:, 0, rows].T, weight.expand_as(now).T, damping))
-        return torch.cat(parts).T[:, None]
+    def in_chunks(self, *given: Tensor) -> Tensor:
+        """See `Engine.in_chunks`."""
+        *framewise, damping = given
+        chunks = zip(*(torch.split(part, CHUNK, dim=-1) for part in framewise), strict=True)
+        return torch.cat([self._step(*chunk, damping) for chunk in chunks], dim=-1)
 
-    def _step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
-        wanted = torch.cat([goals.vectors.permute(3, 0, 2, 1).flatten(1, 2), goals.pinch.permute(2, 1, 0)], dim=1)
-        weights = torch.cat([goals.weights.permute(2, 0, 1).flatten(1), goals.pinch_weights.T], dim=1)  # (N, rows)
-        places, slopes = self._paths(u)
-        rows = self._rows.to(u)
-        r = rows @ places - wanted  # (N, rows, 3)
-        bent = r.square().sum(-1)[:, : goals.weights.shape[0] * goals.weights.shape[1]].clamp(min=HUBER_M**2)
-        huber = torch.nn.functional.pad(HUBER_M / bent.sqrt(), (0, len(goals.pinch_weights)), value=1.0)
-        J = (rows @ slopes.flatten(2)).reshape(*r.shape, -1)  # (N, rows, 3, J)
-        pull = (J * (weights * huber)[..., None, None]).flatten(1, 2)  # (N, 3 rows, J)
-        gradient = (pull.mT @ r.flatten(1)[..., None])[..., 0] + rho * (u - prior)
-        H = pull.mT @ J.flatten(1, 2)
-        lower, upper = self.bounds[:, :, 0, 0].to(u)
-        H = H + torch.diag_embed(damping * H.diagonal(dim1=-2, dim2=-1).mean(-1, keepdim=True) + rho)
+    def _step(self, u: Tensor, *rest: Tensor) -> Tensor:
+        """See `ArrowStep.__call__`."""
+        vectors, weights, pinch, pinch_weights, prior, rho, damping = rest
+        J, frames = len(u), self._frames(u)
+        H: list[list[Number]] = [[0.0] * J for _ in range(J)]
+        pull: list[Number] = [0.0] * J
+        for row, term in enumerate(self._terms):
+            for f, outer in enumerate(self._slots[term.outer]):
+                r, slopes = _apart(frames[outer], None if term.inner is None else frames[self._slots[term.inner][f]])
+                r = [minus(x, vectors[row, i, f : f + 1]) for i, x in enumerate(r)]
+                length = as_tensor(dot(r, r)).clamp(min=HUBER_M**2).sqrt()
+                _add(H, pull, r, slopes, weights[row, f : f + 1] * (HUBER_M / length))
+        for f in range(len(pinch_weights)):
+            r, slopes = _apart(frames[self._slots[-1][f + 1]], frames[self._slots[-1][0]])
+            r = [minus(x, pinch[i, f : f + 1]) for i, x in enumerate(r)]
+            _add(H, pull, r, slopes, pinch_weights[f : f + 1])
+        stay = rho.expand_as(u)
+        mean = dot([H[a][a] for a in range(J)], [1.0] * J) / J
+        slope = torch.stack([as_tensor(plus(pull[a], stay[a] * (u[a] - prior[a]))) for a in range(J)])
+        for a in range(J):
+            H[a][a] = H[a][a] + (damping * mean + stay[a])
+        return projected_step(u, H, slope, self.bounds.to(u), solve)
 
-        def solved(held: Tensor) -> Tensor:
-            found: Tensor = torch.linalg.solve(H + torch.diag_embed(held * HELD), torch.where(held, 0.0, -gradient))
-            return found
-
-        low, high = u <= lower, u >= upper
-        held = (low & (gradient > 0)) | (high & (gradient < 0))
-        delta = solved(held)
-        press = torch.where(held, gradient - HELD * delta, -delta)  # see `ArrowStep`
-        held = (low & (press > 0)) | (high & (press < 0))
-        moved = solved(held).clamp(-MAX_STEP, MAX_STEP).masked_fill(held, 0.0)
-        return torch.minimum(torch.maximum(u + moved, lower), upper)
-
-    def _differences(self, frames: int, terms: tuple[Term, ...], thumb: bool) -> Tensor:
-        """Matrix ``(R F + pinches, frames)`` that takes places to the vectors of the terms, then of the pinches."""
-        tips, fingers = self._slots[-1].tolist(), self._slots.T.tolist()
-        pairs = [(own[t.outer], None if t.inner is None else own[t.inner]) for t in terms for own in fingers]
-        pairs += [(tip, tips[0]) for tip in tips[1:]] if thumb else []
-        rows = torch.zeros(len(pairs), frames, dtype=torch.float64)
-        for row, (outer, inner) in zip(rows, pairs, strict=True):
-            row[outer] += 1
-            if inner is not None:
-                row[inner] -= 1
-        return rows
+    def _frames(self, u: Tensor) -> list[Frame]:
+        """All followed frames; ways that begin alike are gone once."""
+        known: dict[Names, Pose] = {(): Pose([0.0, 0.0, 0.0], unit_vectors(), ())}
+        for path in self._paths:
+            for count, step in enumerate(path.steps, start=1):
+                if path.names[:count] not in known:
+                    known[path.names[:count]] = known[path.names[: count - 1]].after(step, u)
+        return [known[path.names].carried(path.tail_m, len(u)) for path in self._paths]
 
 
-class FramePaths:
-    """Places and their derivatives of frames that each have a way of their own from the wrist, L of them, M moves.
+# ---- kinematics
 
-    Args:
-        hand: The hand.
-        paths: The ways.
-        units: ``(J,)`` joint value per unit of its variable.
-    """
+Names = tuple[tuple[str, float], ...]
+Frame = tuple[Vector, list[Vector]]
+"""Place of a frame, and per variable its velocity."""
 
-    def __init__(self, hand: HandSpec, paths: list[Path], units: np.ndarray) -> None:
-        L, M, J = len(paths), max(1, *(len(path.moves) for path in paths)), len(units)
-        turn, shift, tail = np.tile(np.eye(3), (M, L, 1, 1)), np.zeros((M, L, 3)), np.zeros((L, 3))
-        slides, lead, offset = np.zeros((M, L, 1)), np.zeros((M, L, J)), np.zeros((M, L))
-        for n, path in enumerate(paths):
-            tail[n] = path.tail_m
-            for m, (move, (column, multiplier, start)) in enumerate(
-                zip(path.moves, leaders(hand, path.moves), strict=True)
-            ):
-                turn[m, n], shift[m, n], slides[m, n, 0] = move.T[:3, :3], move.T[:3, 3], move.prismatic
-                offset[m, n] = start
-                if column >= 0:
-                    lead[m, n, column] = multiplier * units[column]
-        self._tables = tuple(map(torch.from_numpy, (turn, shift, slides, lead, offset, tail)))
-        self._cast: dict[torch.dtype, tuple[Tensor, ...]] = {}
-        self._last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
 
-    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return places ``(N, L, 3)`` and derivatives ``(N, L, 3, J)`` for variables ``(N, J)``.
+@dataclass(frozen=True)
+class Step:
+    """A `Move`, by ``multiplier u[column] + offset``; column -1 where nothing leads it."""
 
-        One frame alone is remembered: online, the next step starts where the last one ended.
-        """
-        if len(u) > 1 or u.requires_grad:
-            return self._evaluate(u)
-        if self._last is None or self._last[0].dtype != u.dtype or not torch.equal(self._last[0], u):
-            self._last = (u, self._evaluate(u))
-        return self._last[1]
+    move: Move
+    column: int
+    multiplier: float
+    offset: float
 
-    def _evaluate(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        if u.dtype not in self._cast:
-            self._cast[u.dtype] = tuple(table.to(u) for table in self._tables)
-        turn, shift, slides, lead, offset, tail = self._cast[u.dtype]
-        value = (u @ lead.flatten(0, 1).T).reshape(-1, *offset.shape) + offset  # (N, M, L)
-        c, s = torch.cos(value * (1 - slides[..., 0])), torch.sin(value * (1 - slides[..., 0]))
-        none, one = torch.zeros_like(c), torch.ones_like(c)
-        local = turn @ torch.stack([c, -s, none, s, c, none, none, none, one], dim=-1).reshape(*c.shape, 3, 3)
-        slid = torch.stack([none, none, value * slides[..., 0]], dim=-1)  # along local z
-        steps = shift + (turn @ slid[..., None])[..., 0]  # (N, M, L, 3)
-        R, o = local[:, 0], steps[:, 0]
-        axes, origins = [R[..., 2]], [o]
-        for m in range(1, len(turn)):
-            o = o + (R @ steps[:, m, :, :, None])[..., 0]
-            R = R @ local[:, m]
-            axes.append(R[..., 2])
-            origins.append(o)
-        places = o + (R @ tail[..., None])[..., 0]
-        z, away = torch.stack(axes, 1), places[:, None] - torch.stack(origins, 1)  # (N, M, L, 3)
-        velocity = torch.linalg.cross(z, away) * (1 - slides) + z * slides
-        return places, torch.einsum("nmlx,mlj->nlxj", velocity, lead)
+
+@dataclass(frozen=True)
+class LedPath:
+    """The way from the wrist frame to a frame: steps, what tells them from others, and the place in the last one."""
+
+    steps: tuple[Step, ...]
+    names: Names
+    tail_m: list[float]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a way has come: origin and axes; and the steps taken, each with the axis and the origin of its motion."""
+
+    o: Vector
+    axes: tuple[Vector, Vector, Vector]
+    taken: tuple[tuple[Step, Vector, Vector], ...]
+
+    def after(self, step: Step, u: Tensor) -> Pose:
+        """One step on, for variables ``(J, 1, N)``."""
+        T: list[list[float]] = step.move.T.tolist()
+        o = self.point([row[3] for row in T[:3]])
+        X, Y, Z = turned([[*row[:3]] for row in T[:3]], *self.axes)
+        led = step.multiplier * u[step.column] if step.column >= 0 else torch.zeros_like(u[0])
+        value = led + step.offset
+        if step.move.prismatic:
+            o = [plus_product(o[i], value, Z[i]) for i in range(3)]
+        else:
+            X, Y = turned_about_z(value, X, Y)
+        return Pose(o, (X, Y, Z), (*self.taken, (step, Z, o)))
+
+    def point(self, place: Sequence[float]) -> Vector:
+        """A place given in these axes."""
+        return [plus(self.o[i], dot(place, [axis[i] for axis in self.axes])) for i in range(3)]
+
+    def carried(self, place: Sequence[float], variables: int) -> Frame:
+        """A place given in these axes, and how it moves."""
+        at = self.point(place)
+        slopes: list[Vector] = [[0.0, 0.0, 0.0] for _ in range(variables)]
+        for step, axis, origin in self.taken:
+            if step.column >= 0:
+                arm = [minus(a, b) for a, b in zip(at, origin, strict=True)]
+                way = scaled(step.multiplier, axis if step.move.prismatic else cross(axis, arm))
+                slopes[step.column] = [plus(a, b) for a, b in zip(slopes[step.column], way, strict=True)]
+        return at, slopes
+
+
+def _led(hand: HandSpec, path: Path, units: Sequence[float]) -> LedPath:
+    lead = [
+        (column, multiplier * units[column] if column >= 0 else 0.0, offset)
+        for column, multiplier, offset in leaders(hand, path.moves)
+    ]
+    steps = tuple(Step(move, *led) for move, led in zip(path.moves, lead, strict=True))
+    return LedPath(steps, tuple((move.name, move.sign) for move in path.moves), path.tail_m.tolist())
+
+
+def _apart(outer: Frame, inner: Frame | None) -> Frame:
+    """The vector from one frame to another, or to a frame from the wrist."""
+    if inner is None:
+        return outer
+    place, *slopes = (
+        [minus(a, b) for a, b in zip(x, y, strict=True)]
+        for x, y in zip((outer[0], *outer[1]), (inner[0], *inner[1]), strict=True)
+    )
+    return place, slopes
+
+
+def _add(H: list[list[Number]], g: list[Number], r: Vector, slopes: list[Vector], weight: Tensor) -> None:
+    """Add a residual's curvature (lower triangle) and gradient."""
+    for a, slope in enumerate(slopes):
+        if is_zero(slope):
+            continue
+        pull = scaled(weight, slope)
+        g[a] = plus(g[a], dot(pull, r))
+        for b in range(a + 1):
+            H[a][b] = plus(H[a][b], dot(pull, slopes[b]))

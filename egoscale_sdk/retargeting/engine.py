@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -25,6 +26,12 @@ class Engine(ABC):
     """``(2, K, F, 1)`` float64, exact in float32."""
     native = False
     """Whether what goes through time is compiled, too."""
+    _kernel: Framewise | None = None
+
+    def kernels(self) -> Self:
+        """The same engine with its step as a kernel for the CPU, where that is possible."""
+        self.native, self._kernel = True, Framewise(self.in_chunks, (*[-1] * 7, None))
+        return self
 
     @abstractmethod
     def variables(self, joints: Tensor) -> Tensor:
@@ -38,9 +45,14 @@ class Engine(ABC):
     def points(self, u: Tensor) -> Tensor:
         """Places of the slots ``(P, 3, F, N)`` in the wrist frame of a right hand, metres."""
 
-    @abstractmethod
     def step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
         """Return the next variables; see `ArrowStep`."""
+        given = (u, *goals.tensors(), prior, rho.expand(*rho.shape[:-1], u.shape[-1]), u.new_tensor(damping))
+        return self._kernel(*given)[0] if self._kernel else self.in_chunks(*given)
+
+    @abstractmethod
+    def in_chunks(self, *given: Tensor) -> Tensor:
+        """The step on some frames after the other; ``given`` is u, the goals, prior, rho and damping."""
 
     @abstractmethod
     def grouped(self, fingers: Tensor) -> Tensor:
@@ -53,7 +65,6 @@ class FingerEngine(Engine):
     def __init__(self, hand: HandSpec, chains: Chains, terms: tuple[Term, ...], chunk: int = EAGER_CHUNK) -> None:
         self._step, self._chunk = ArrowStep(chains, terms), chunk
         self._run: Step = self._step
-        self._kernel: Framewise | None = None
         columns = torch.from_numpy(chains.columns)
         self._columns, self._real = columns.clamp(min=0), (columns >= 0)[..., None]
         self._scale = torch.from_numpy(chains.scale)[..., None]
@@ -66,11 +77,6 @@ class FingerEngine(Engine):
     def compiled(self) -> FingerEngine:
         """The same engine with its step compiled, where that is possible."""
         self._run, self._chunk = compiled_step(self._step), COMPILED_CHUNK
-        return self
-
-    def kernels(self) -> FingerEngine:
-        """The same engine with its step as a kernel for the CPU, where that is possible."""
-        self.native, self._kernel = True, Framewise(self._in_chunks, (*[-1] * 7, None))
         return self
 
     def variables(self, joints: Tensor) -> Tensor:
@@ -87,13 +93,8 @@ class FingerEngine(Engine):
         pose = self._step.pose(self._step.constants(u), u)
         return torch.stack([torch.stack(point) for point in pose.points])
 
-    def step(self, u: Tensor, goals: Goals, prior: Tensor, rho: Tensor, damping: float) -> Tensor:
-        """See `Engine.step`."""
-        given = (u, *goals.tensors(), prior, rho.expand(*rho.shape[:-1], u.shape[-1]), u.new_tensor(damping))
-        return self._kernel(*given)[0] if self._kernel else self._in_chunks(*given)
-
-    def _in_chunks(self, *given: Tensor) -> Tensor:
-        """The step on some frames after the other; ``given`` is u, the goals, prior, rho and damping."""
+    def in_chunks(self, *given: Tensor) -> Tensor:
+        """See `Engine.in_chunks`."""
         *framewise, damping = given
         u = framewise[0]
         constants, bounds = self._step.constants(u), self.bounds.to(u)

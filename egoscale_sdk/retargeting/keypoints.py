@@ -144,9 +144,11 @@ class KeypointRetargeter(ClipRetargeter):
     def _engine(self) -> Engine:
         chains = padded_chains(self.hand)
         if chains is None:
-            return DenseEngine(self.hand, self.terms)
-        engine = FingerEngine(self.hand, chains, self.terms)
-        return {"eager": lambda: engine, "compiled": engine.compiled, "simd": engine.kernels}[self.backend]()
+            engine: Engine = DenseEngine(self.hand, self.terms)
+        else:
+            fingers = FingerEngine(self.hand, chains, self.terms)
+            engine = fingers.compiled() if self.backend == "compiled" else fingers
+        return engine.kernels() if self.backend == "simd" else engine
 
     @cached_property
     def _frames(self) -> Frames:
