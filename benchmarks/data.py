@@ -72,7 +72,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Figures, Figures
         figures["remote_share_of_local"], figures["gets_per_sample"] = found["share"], found["gets"]
         notes["remote_samples_per_s"] = found["rate"]
     if wanted & {"index_1m_open_s", "index_1m_mb"}:
-        path = make_sparse(folder / "sparse.zarr", hours=1_000_000 * 30 / 3600, segments_per_commit=100)
+        path = make_sparse(folder / "sparse.zarr", hours=1_000_000 * 30 / 3600, segments_per_commit=20)
         opened = min((measure_open(path) for _ in range(3)), key=lambda found: found["open_s"])
         figures["index_1m_open_s"], figures["index_1m_mb"] = opened["open_s"], opened["added_mb"]
     return figures, notes

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Protocol, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from pydantic import Field, model_validator
 
 from egoscale_sdk.data.spans import RAGGED, UNSAID, Spans, measure, problem, widths
@@ -156,8 +156,8 @@ class TableChunk:
         texts = Texts()
         numbers = [[texts.number(text) for text in table.texts] for table in self._tables]
         columns: dict[str, Array] = {}
-        for name, dtype in (NUMBERS | dict.fromkeys(RAGGED, np.int64)).items():
-            columns[name] = np.array([value for table in self._tables for value in table.numbers(name)], dtype)
+        for name, dtype in NUMBERS.items():
+            columns[name] = self._joined(name, dtype)
         for name in CODED:
             values = (
                 UNKNOWN if code < 0 else own[code]
@@ -169,8 +169,13 @@ class TableChunk:
         columns["texts"], columns["text_ends"] = pack_texts(texts.texts())
         return columns
 
+    def _joined(self, name: str, dtype: DTypeLike) -> Array:
+        return np.array([value for table in self._tables for value in table.numbers(name)], dtype)
+
     def column(self, name: str) -> Array:
         """Return a column."""
+        if name in RAGGED and name not in self._columns:  # few ask for them, and they are long
+            self._columns[name] = self._joined(name, np.int64)
         return self._columns[name]
 
 
