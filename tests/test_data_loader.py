@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import shutil
 from itertools import islice
 
 import pytest
@@ -70,9 +71,26 @@ def test_a_state_of_another_order_is_refused(parts):
     for other in (mixture(parts, seed=1), mixture(parts, batch=9), mixture(parts, ORDERS["blocks"])):
         with pytest.raises(RecipeError, match="another order was begun"):
             Loader(other).restore(loader.state())
-    for state in ({}, loader.state() | {"step": "one"}, loader.state() | {"step": -1}):
-        with pytest.raises(RecipeError, match="another order was begun"):
-            loader.restore(state)
+    for step in ("one", -1, True, None):
+        with pytest.raises(RecipeError, match="state of a loader: step"):
+            loader.restore(loader.state() | {"step": step})
+    with pytest.raises(RecipeError, match="another order was begun"):
+        loader.restore({})
+
+
+def test_a_state_of_other_windows_is_refused(parts, tmp_path):
+    """Weights, episodes and versions of the datasets decide what is drawn, too; the folder does not."""
+    shutil.copytree(parts[0].dataset.path, tmp_path / "copy.zarr")
+    copy = Dataset.open(tmp_path / "copy.zarr")
+    state = Loader(mixture(parts)).state()
+    Loader(mixture([WindowDataset(copy, 4, 0.05), parts[1]])).restore(state)
+    others = [parts[::-1]]
+    others += [[WindowDataset(copy, 4, 0.05, **cut), parts[1]] for cut in ({"stride": 2}, {"episodes": [1, 0, 2]})]
+    copy.append([episode("new", copy.declaration)])
+    others += [[WindowDataset(copy, 4, 0.05), parts[1]]]
+    for other in (*(mixture(other) for other in others), Mixture([(parts[0], 3), (parts[1], 1)], 8, 0, Blocks(1))):
+        with pytest.raises(RecipeError, match="another order was begun: it differs in windows"):
+            Loader(other).restore(state)
 
 
 def windows_of(parts, blocks, ranks, workers, steps=15, start=0):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
+
+import numpy as np
 
 from egoscale_sdk.data.mixture import Mixture
 from egoscale_sdk.data.order import Indices
 from egoscale_sdk.data.steps import Feeds, Step, StepReader
 from egoscale_sdk.errors import DataError, RecipeError
+from egoscale_sdk.specs import digest
 
 T = TypeVar("T")
 
@@ -63,6 +68,7 @@ class Loader(Generic[T]):
         self.step, self.stop = start, stop
         self._turn, self._threads, self._ahead = turn, threads, ahead
         self._images, self._transform = images, transform
+        self._windows = _mark(mixture)
         self._reader = StepReader(mixture, images=images, skip=on_damage == "skip")
 
     @property
@@ -78,12 +84,16 @@ class Loader(Generic[T]):
         """Go on where another loader stood; it may have had other ranks, threads or workers.
 
         Raises:
-            RecipeError: it drew in another order.
+            RecipeError: it drew in another order, or from other windows: other datasets or versions of them, other
+                weights, or windows that are cut in another way.
         """
-        order = {name: state.get(name) for name in self._order()}
-        if order != self._order() or not isinstance(state.get("step"), int) or state["step"] < 0:
-            raise RecipeError(f"another order was begun: {order}; this is {self._order()}", where="state of a loader")
-        self.step = state["step"]
+        own, step = self._order(), state.get("step")
+        other = [name for name, value in own.items() if state.get(name) != value]
+        if other:
+            raise RecipeError(f"another order was begun: it differs in {', '.join(other)}", where="state of a loader")
+        if type(step) is not int or step < 0:
+            raise RecipeError(f"step {step!r} is none", where="state of a loader")
+        self.step = step
 
     def for_worker(self, worker: int, workers: int) -> Loader[T]:
         """Return a loader of every ``workers``-th step; taken in turn, their steps are those of this one."""
@@ -125,4 +135,20 @@ class Loader(Generic[T]):
 
     def _order(self) -> dict[str, int]:
         mixture = self.mixture
-        return {"seed": mixture.seed, "batch_size": mixture.batch_size, **vars(mixture.blocks)}
+        order = {"seed": mixture.seed, "batch_size": mixture.batch_size, **vars(mixture.blocks)}
+        return order | {"windows": self._windows}
+
+
+def _mark(mixture: Mixture) -> int:
+    """Return a number that stands for what a mixture draws from, wherever the datasets lie."""
+    parts = [
+        {
+            "weight": str(Fraction(weight)),
+            "commit": windows.commit,
+            "action_set": windows.action_set.name,
+            "cut": [windows.horizon, windows.chunk_dt_s, windows.stride, windows.offsets_s],
+            "episodes": hashlib.sha256(np.asarray(windows.episodes, np.int64).tobytes()).hexdigest(),
+        }
+        for windows, weight in mixture.parts
+    ]
+    return int(digest(parts)[7:22], 16)

@@ -15,7 +15,8 @@ class TorchSteps(IterableDataset[Any]):
 
     The steps and their order are those of the loader, whatever the number of workers: each of W workers reads every
     W-th step, and torch asks its workers in turn. The loader's own threads do without the copies between processes
-    that workers cost.
+    that workers cost. The loader's own state does not move while workers read: to go on later, restore it with the
+    step that you have come to.
     """
 
     def __init__(self, loader: Loader[Any]) -> None:

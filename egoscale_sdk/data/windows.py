@@ -123,8 +123,9 @@ class WindowDataset:
         offsets_s: Sequence[float] | None = None,
         progress: Progress = silent,
     ) -> None:
-        if horizon < 1 or chunk_dt_s <= 0 or stride < 1:
+        if horizon < 1 or not 0 < chunk_dt_s < np.inf or stride < 1:
             raise DataError(f"horizon {horizon}, chunk_dt_s {chunk_dt_s} and stride {stride} must be positive")
+        self.commit = dataset.digest
         self.dataset, self.horizon, self.chunk_dt_s, self.stride = dataset, horizon, chunk_dt_s, stride
         self.action_set = dataset.action_set(action_set)
         self.layout, self.state_layout = self.action_set.layout, dataset.declaration.native.layout
