@@ -83,6 +83,11 @@ def test_two_datasets_of_one_size_have_different_orders():
     assert (one != two).any()
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(RecipeError, match="the seed of a mixture is -1"):
+        mixture([5], [1], seed=-1)
+
+
 @pytest.mark.parametrize(("weights", "batch"), [([], 8), ([0.0], 8), ([-1.0], 8), ([float("nan")], 8), ([1.0], 0)])
 def test_a_mixture_that_makes_no_sense_is_refused(weights, batch):
     with pytest.raises(RecipeError, match="a mixture needs a dataset, positive weights"):

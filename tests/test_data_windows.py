@@ -243,6 +243,26 @@ def test_stride_and_episodes_choose_windows(robot):
         WindowDataset(dataset, 0, 1 / 30)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chunk_dt_s": np.nan},
+        {"chunk_dt_s": np.inf},
+        {"horizon": 10**9, "chunk_dt_s": 1e-9},
+        {"horizon": 10**4, "chunk_dt_s": 1e3},
+        {"offsets_s": (-np.inf, 0.0)},
+        {"offsets_s": (np.nan,)},
+        {"offsets_s": (-1e30,)},
+        {"image_size_px": 0},
+        {"image_size_px": (-1, 5)},
+        {"image_size_px": 10**6},
+    ],
+)
+def test_sizes_and_times_that_make_no_sense_are_refused(robot, options):
+    with pytest.raises(DataError, match=r"must be positive|observations at|image_size_px: is"):
+        WindowDataset(robot[0], **{"horizon": 4, "chunk_dt_s": 1 / 30} | options)
+
+
 # --- images and prompts ----------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,8 @@ class Mixture:
                 f"a mixture needs a dataset, positive weights and a positive batch size; has "
                 f"{[weight for _, weight in parts]} and {batch_size}"
             )
+        if seed < 0:
+            raise RecipeError(f"the seed of a mixture is {seed}, which is negative")
         if min(blocks.block, blocks.buffer, blocks.streams) < 1:
             raise RecipeError(f"block, buffer and streams are positive numbers, not {blocks}")
         self.parts = tuple(parts)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from egoscale_sdk.data.dataset import Dataset
 from egoscale_sdk.data.gather import Gatherer, Part, RowSource, Sampled, SegmentRows
-from egoscale_sdk.data.images import Jpeg, decode_into
+from egoscale_sdk.data.images import Jpeg, check_size, decode_into
 from egoscale_sdk.data.places import Places, Rule, Standing
 from egoscale_sdk.data.prompts import Prompts
 from egoscale_sdk.data.resample import Brackets
@@ -32,6 +32,9 @@ Array = NDArray[Any]
 NewImages = Callable[[tuple[int, ...]], NDArray[np.uint8]]
 """Gives memory for images of a shape; what is in it does not matter."""
 DEFAULT_SPACE = "egoscale/wrist_hand@1"
+MAX_HORIZON = 2**16
+MAX_SPAN_S = 86400.0
+"""How far a window may reach to either side."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ class WindowDataset:
         progress: Told segments while a dataset is indexed for the first time.
 
     Raises:
-        DataError: unknown action set or episode, a camera of unknown size, an observation after t0, or no window.
+        DataError: unknown action set or episode, a camera of unknown size, an observation after t0, or no window;
+            sizes or times that make no sense.
     """
 
     def __init__(
@@ -123,8 +127,11 @@ class WindowDataset:
         offsets_s: Sequence[float] | None = None,
         progress: Progress = silent,
     ) -> None:
-        if horizon < 1 or not 0 < chunk_dt_s < np.inf or stride < 1:
-            raise DataError(f"horizon {horizon}, chunk_dt_s {chunk_dt_s} and stride {stride} must be positive")
+        if not (0 < horizon <= MAX_HORIZON and stride >= 1 and chunk_dt_s > 0 and horizon * chunk_dt_s <= MAX_SPAN_S):
+            raise DataError(
+                f"horizon {horizon}, chunk_dt_s {chunk_dt_s} and stride {stride} must be positive; a chunk has at most "
+                f"{MAX_HORIZON} steps and {MAX_SPAN_S:g} s"
+            )
         self.commit = dataset.digest
         self.dataset, self.horizon, self.chunk_dt_s, self.stride = dataset, horizon, chunk_dt_s, stride
         self.action_set = dataset.action_set(action_set)
@@ -326,8 +333,11 @@ def _past(offsets_s: Sequence[float] | None) -> NDArray[np.int64] | None:
     if offsets_s is None:
         return None
     offsets = np.array(offsets_s, np.float64)
-    if not len(offsets) or not (offsets <= 0).all():
-        raise DataError(f"observations at {list(offsets_s)} s: name at least one, and none after the window's t0")
+    if not len(offsets) or not ((offsets >= -MAX_SPAN_S) & (offsets <= 0)).all():
+        raise DataError(
+            f"observations at {list(offsets_s)} s: name at least one, and none after the window's t0 or more than "
+            f"{MAX_SPAN_S:g} s before it"
+        )
     return _nanoseconds(offsets)
 
 
@@ -354,7 +364,8 @@ def _image_sizes(
     stored = {camera.name: (camera.height_px, camera.width_px) for camera in dataset.declaration.cameras}
     names = tuple(stored) if cameras is None else tuple(cameras)
     if size is not None:
-        return dict.fromkeys(names, (size, size) if isinstance(size, int) else size)
+        both = (size, size) if isinstance(size, int) else size
+        return dict.fromkeys(names, check_size(both, "image_size_px"))
     for name in names:
         if name not in stored:
             raise DataError(
