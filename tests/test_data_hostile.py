@@ -257,3 +257,18 @@ def test_a_shard_that_is_cut_after_it_was_opened_is_noticed_when_it_is_opened_ag
     os.truncate(file, 4096)
     with pytest.raises(DataError, match="has 4096 bytes"):
         dataset.segment(dataset.segments[0]).read("action")
+
+
+@pytest.mark.parametrize("name", ["action/c/0/0", "cams/head/data/c/0"])
+def test_a_shard_that_is_cut_while_it_is_read_is_refused(tmp_path, name):
+    """Without a look at the length the system would end the process."""
+    declaration = robot_declaration(cameras=(camera(),))
+    dataset = Dataset.create(tmp_path / "d.zarr", declaration)
+    dataset.append([episode("a", declaration, rows=8000)])
+    array = dataset.segment(dataset.segments[0]).array(name.rpartition("/c/")[0])
+    array.read(0, 10)
+    os.truncate(dataset.path / dataset.segments[0] / name, 4096)
+    end = len(array)
+    for read in (lambda: array.read(end - 10, end), lambda: array.take(np.array([0, end - 1]))):
+        with pytest.raises(DataError, match=f"{name}: has 4096 bytes"):
+            read()

@@ -310,11 +310,13 @@ class _Flat:
 
     def read(self, start: int, stop: int) -> Array:
         """Return a verified view of rows ``[start, stop)``."""
+        self._check_length()
         self._check_rows(start, stop)
         return self.rows[start:stop]
 
     def take(self, rows: Array, low: int, high: int) -> Array:
         """Return verified rows, which lie in ``[low, high]``."""
+        self._check_length()
         if (high + 1 - low) * self._row_bytes <= _RANGE_BYTES or self._row_bytes > BLOCK:
             self._check_rows(low, high + 1)
         elif self._seen.find(0) >= 0:
@@ -323,6 +325,12 @@ class _Flat:
             for block in new.tolist():
                 self.check(block, block + 1)
         return self.rows.take(rows, 0)
+
+    def _check_length(self) -> None:
+        """Refuse a file that was cut while it was mapped: the system ends a process that reads beyond the end."""
+        found, size = self._view.size(), len(self._view)
+        if found < size:
+            raise DataError(f"has {found} bytes, {size} were committed", where=self._shard.file, hint=RESTORE)
 
     def _check_rows(self, start: int, stop: int) -> None:
         first, end = start * self._row_bytes // BLOCK, (stop * self._row_bytes - 1) // BLOCK + 1
