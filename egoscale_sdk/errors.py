@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf, isfinite
@@ -68,6 +69,11 @@ class CheckpointError(EgoscaleError):
 
 class SafetyError(EgoscaleError):
     """The runtime refused an action: not finite, stale, or of the wrong shape."""
+
+
+def is_users(error: OSError) -> bool:
+    """Whether what the system refused is the user's to mend: it names a file, or nothing more can be written there."""
+    return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:

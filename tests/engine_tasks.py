@@ -1,5 +1,6 @@
 """Work for the tests of the engines: functions that a worker process can import."""
 
+import errno
 import os
 import signal
 import time
@@ -17,6 +18,18 @@ def threads(_):
     import torch
 
     return os.environ["OMP_NUM_THREADS"], torch.get_num_threads(), os.getpid()
+
+
+def policy(_):
+    return os.environ["OMP_WAIT_POLICY"]
+
+
+def fill(_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def overwrite(path):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def refuse(number):

@@ -1,6 +1,8 @@
 """The command line as a user meets it: help, mistakes in one line and exit code 2, nothing heavy before its time."""
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -73,6 +75,14 @@ def test_a_group_names_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["--version"])
     assert capsys.readouterr().out == "egoscale-sdk 0.1.0\n"
+
+
+@pytest.mark.parametrize(("users", "found"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(users: dict[str, str], found: str) -> None:
+    code = "import os, egoscale_sdk.cli as c; c.main(['--version']); print(os.environ['OMP_WAIT_POLICY'])"
+    plain = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=plain | users)
+    assert done.stdout.split()[-1] == found
 
 
 def test_as_a_module_and_its_exit_codes() -> None:
@@ -156,7 +166,7 @@ class TestParsing:
         [
             (("a",), "--out"),
             (("a", "b", "--out", "c"), "Unrecognized options: b"),
-            (("a", "--out", "c", "--rate-hz", "fast"), "could not convert string to float: 'fast'"),
+            (("a", "--out", "c", "--rate-hz", "fast"), "--rate-hz: takes FLOAT (How fast)"),
             (("a", "--out", "c", "--data", "x", "--data=y"), "--data is given twice"),
             (("a", "--out", "c", "--no-quiet"), "--no-quiet"),
         ],
@@ -194,6 +204,7 @@ class TestMain:
                 2,
                 "error: a.npz: No such file or directory\n",
             ),
+            (OSError(errno.ENOSPC, "No space left on device"), 2, "error: No space left on device; what was committed"),
             (KeyboardInterrupt(), 130, "interrupted"),
         ],
     )
@@ -260,3 +271,13 @@ class TestPluginCommands:
         assert value["id"] == value["spec"]["id"] == "acme/hand@1"
         assert value["columns"][-1] == {"name": "right_hand.slide", "unit": "m"}
         assert value["action_fingerprint"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("words", "takes"),
+    [(["--image-size", "64"], "--image-size: takes INT INT (Height"), (["--workers", "two"], "--workers: takes INT (")],
+)
+def test_a_value_that_cannot_be_read_is_told_what_the_flag_takes(capsys, words, takes):
+    line = fails(["dataset", "rechunk", "a.zarr", "--out", "b.zarr", *words], capsys)
+    assert takes in line
+    assert line.endswith("see: egoscale dataset rechunk --help\n")

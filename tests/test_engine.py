@@ -1,5 +1,6 @@
 """Engines: the same results in the same order whoever works, and no task lost or done for nothing when workers die."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from egoscale_sdk.engine import ENGINES, LocalEngine, choose_engine
 from egoscale_sdk.engine.cluster import connect
 from egoscale_sdk.errors import DataError, EngineError, MissingExtraError
-from tests.engine_tasks import Counted, Deadly, refuse, square, stumble, threads
+from tests.engine_tasks import Counted, Deadly, fill, overwrite, policy, refuse, square, stumble, threads
 
 EVERY = ["local", "process", pytest.param("ray", marks=pytest.mark.slow)]
 POOLS = EVERY[1:]
@@ -70,6 +71,24 @@ def test_a_users_error_arrives_as_it_is_when_its_turn_comes(name):
     with pytest.raises(DataError, match="task 3: is three; use four") as caught:
         seen.extend(number for number, _ in results)
     assert (caught.value.hint, seen) == ("use four", [0, 1, 2])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_full_disk_and_a_file_that_is_refused_arrive_as_they_are(name):
+    with pytest.raises(OSError, match="No space left") as caught:
+        list(engine(name).map(fill, [0]))
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(PermissionError) as refused:
+        list(engine(name).map(overwrite, ["there.json"]))
+    assert refused.value.filename == "there.json"
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_waiting_threads_of_workers_sleep_unless_the_user_says_otherwise(name, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert [result for _, result in engine(name).map(policy, [0])] == ["passive"]
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert [result for _, result in engine(name).map(policy, [0])] == ["active"]
 
 
 @pytest.mark.parametrize("name", POOLS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from egoscale_sdk.errors import EgoscaleError
+from egoscale_sdk.errors import EgoscaleError, is_users
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that wait spinning take others' cores
     from egoscale_sdk.cli.app import run
 
     try:
@@ -24,7 +25,8 @@ def main(argv: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has no reader
         raise SystemExit(0) from None
     except OSError as error:
-        if error.filename is None:
+        if not is_users(error):
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        where, kept = error.filename, "" if error.filename else "; what was committed or saved is kept"
+        print(f"error: {f'{where}: ' if where else ''}{error.strerror}{kept}", file=sys.stderr)
         raise SystemExit(2) from None

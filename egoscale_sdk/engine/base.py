@@ -10,12 +10,13 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from egoscale_sdk.errors import EgoscaleError
+from egoscale_sdk.errors import EgoscaleError, is_users
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+WAITING = "OMP_WAIT_POLICY", "passive"  # unless the user says otherwise: threads that spin take others' cores
 
 
 class Engine(ABC):
@@ -45,6 +46,7 @@ class Engine(ABC):
 
         Raises:
             EgoscaleError: the one that a task raised, when its turn comes; what is under way is given up.
+            OSError: what a task's machine refused and the user can mend (a full disk, a file that may not be written).
             EngineError: a task's workers died again and again, or something cannot be sent to another process.
             RuntimeError: a task failed otherwise, in another process; with that process's traceback.
         """
@@ -64,10 +66,10 @@ class LocalEngine(Engine):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task in a worker: a value, a user's error, or the traceback of anything else."""
+    """What became of a task in a worker: a value, an error that users mend, or the traceback of any other."""
 
     value: Any = None
-    error: EgoscaleError | None = None
+    error: EgoscaleError | OSError | None = None
     trace: str = ""
 
     def get(self) -> Any:
@@ -85,13 +87,16 @@ def attempt(function: Callable[[], Any]) -> Outcome:
         return Outcome(function())
     except EgoscaleError as error:
         return Outcome(error=error)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and is_users(error):
+            return Outcome(error=error)
         return Outcome(trace=traceback.format_exc())
 
 
 def use_one_thread() -> None:
     """Let numeric libraries of this process, loaded or not, use one thread: there are as many workers as cores."""
     os.environ.update(ONE_THREAD)
+    os.environ.setdefault(*WAITING)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)

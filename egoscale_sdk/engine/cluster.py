@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from egoscale_sdk.engine.base import ONE_THREAD, Outcome, attempt, use_one_thread
+from egoscale_sdk.engine.base import ONE_THREAD, WAITING, Outcome, attempt, use_one_thread
 from egoscale_sdk.engine.pool import PoolEngine, Worker
 from egoscale_sdk.errors import EngineError, require_extra
 
@@ -65,7 +65,8 @@ class RayWorker(Worker):
     def __init__(self, function: Callable[[Any], Any], gpus: float) -> None:
         import ray
 
-        settings: dict[str, Any] = {"num_cpus": 1, "num_gpus": gpus, "runtime_env": {"env_vars": ONE_THREAD}}
+        waiting = {WAITING[0]: os.environ.get(*WAITING)}
+        settings: dict[str, Any] = {"num_cpus": 1, "num_gpus": gpus, "runtime_env": {"env_vars": ONE_THREAD | waiting}}
         try:
             self._actor = ray.remote(**settings)(_Actor).remote(function)
         except (TypeError, AttributeError, ValueError) as error:
