@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import simplejpeg
 from egoscale_sdk.data import Dataset
 from egoscale_sdk.data.importers.mocap import MocapImporter, MocapOptions
 from egoscale_sdk.data.importers.mocap_clock import fit_clock, session_clocks
-from egoscale_sdk.data.importers.mocap_session import find_sessions
+from egoscale_sdk.data.importers.mocap_session import SessionSpec, find_sessions
 from egoscale_sdk.errors import DataError
 from egoscale_sdk.geometry import pose_from_vec9, rotation_angle, rotation_from_quaternion
 from egoscale_sdk.specs import Provider
@@ -34,6 +36,12 @@ def imports(capsys):
 def session(tmp_path_factory):
     """One good session, not to be changed."""
     return write_session(tmp_path_factory.mktemp("mocap") / "towel_human")
+
+
+def test_the_session_in_the_docs_is_one():
+    page = (Path(__file__).parents[1] / "docs/mocap_session.md").read_text()
+    session = SessionSpec.model_validate(tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0]))
+    assert (session.takes[0].name, session.cameras[0].times) == ("003", "head_times.csv")
 
 
 def opened(source, spec=None, **options):

@@ -25,6 +25,8 @@ NAME = "session.toml"
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 Length = Literal["m", "cm", "mm"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+TakeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$", max_length=128)]
+"""Unlike other names it may begin with a digit: takes are numbered."""
 Target = Literal["left_wrist", "right_wrist", "head"]
 _MAX_TAKES = 10_000
 _HEAD_BYTES = 2**14
@@ -110,7 +112,7 @@ class CaptionSpec(Strict):
 class TakeSpec(Strict):
     """A stretch of the session that is one episode; times are of the master clock."""
 
-    name: Name
+    name: TakeName
     start_s: float | None = None
     stop_s: float | None = None
     task: str | None = None
