@@ -333,6 +333,13 @@ def test_datasets_that_mean_different_things_are_not_merged(pair, tmp_path, fiel
     assert not (tmp_path / "all.zarr").exists()
 
 
+def test_rates_that_were_measured_need_not_agree_to_the_last_digit(pair, tmp_path):
+    near = pair[0].declaration.model_copy(update={"fps": pair[0].declaration.fps * 1.02, "uid": "0" * 32})
+    merge([pair[0], Dataset.create(tmp_path / "near.zarr", near)], tmp_path / "all.zarr")
+    merge([Dataset.open(tmp_path / "near.zarr")], tmp_path / "all.zarr")
+    assert Dataset.open(tmp_path / "all.zarr").declaration.fps == pair[0].declaration.fps
+
+
 def test_a_flipped_bit_is_not_copied(pair, tmp_path):
     file = pair[1].path / pair[1].segments[0] / "action/c/0/0"
     data = bytearray(file.read_bytes())
@@ -405,7 +412,7 @@ def test_a_camera_that_is_not_there_and_the_dataset_itself_are_refused(recorded,
     with pytest.raises(DataError, match="is the dataset that is copied"):
         rechunk(recorded, recorded.path, Recoding())
     rechunk(recorded, tmp_path / "x.zarr", Recoding({"head": (12, 16)}))
-    with pytest.raises(DeclarationError, match="holds another cameras"):
+    with pytest.raises(DeclarationError, match="holds cameras head 12x16, wrist 16x16, the copy would have head 6x8, wrist 16x16"):
         rechunk(recorded, tmp_path / "x.zarr", Recoding({"head": (6, 8)}))
 
 
@@ -588,6 +595,7 @@ def test_the_commands_say_what_they_did(pair, tmp_path, capsys):
         (["compact", "{a}", "--hours", "0"], "--hours: is 0"),
         (["gc", "{a}", "--older-than", "-1"], "--older-than: is -1"),
         (["gc", "nowhere.zarr"], "there is no dataset"),
+        (["rechunk", "{a}", "--out", "{o}", "--cameras", "head"], "--cameras: goes with --image-size"),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(pair, tmp_path, capsys, words, complaint):

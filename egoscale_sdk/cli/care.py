@@ -242,9 +242,11 @@ def rechunk(
     from egoscale_sdk.data.maintenance.rechunk import Recoding
     from egoscale_sdk.data.maintenance.rechunk import rechunk as copy_dataset
     from egoscale_sdk.engine import choose_engine
-    from egoscale_sdk.errors import check_range
+    from egoscale_sdk.errors import EgoscaleError, check_range
 
     check_range("--quality", quality, 1, 100)
+    if cameras and image_size is None:
+        raise EgoscaleError("goes with --image-size", where="--cameras", hint="e.g. --image-size 224 224")
     for side in image_size or ():
         check_range("--image-size", side, 8, 8192)
     if shard_mib is not None:

@@ -109,3 +109,11 @@ def check_declaration(declaration: DatasetDeclaration, where: str) -> None:
 
 def _short(value: Any) -> str:
     return str(value)[:80]
+
+
+def in_words(value: Any) -> str:
+    """Say what a field of a declaration holds, in a message; of cameras name and size."""
+    if isinstance(value, tuple):
+        return ", ".join(map(in_words, value)) or "none"
+    name = str(getattr(value, "name", value))
+    return f"{name} {value.height_px}x{value.width_px}" if hasattr(value, "height_px") else name

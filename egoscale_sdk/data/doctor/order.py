@@ -57,7 +57,7 @@ class JointOrder(Check):
         corr, spread = _correlation(self._sums, len(names))
         least = np.array([MOTION[unit] for unit in units])
         moves = spread.reshape(2, -1) > least
-        tells: Array = moves.all(0)
+        tells: Array = np.all(moves, axis=0)
         together: Array = (corr > MATCH) & moves[0][:, None] & moves[1][None]
         moved = _moved(corr, tells) or _nearer(_distance(self._sums, len(names)), together, least)
         if moved:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from egoscale_sdk.data.check import check_episode
 from egoscale_sdk.data.dataset import Dataset
+from egoscale_sdk.data.declare import in_words
 from egoscale_sdk.data.importers.findings import Findings
 from egoscale_sdk.data.importers.segments import Readers, WriteSegment, Written, image_bytes
 from egoscale_sdk.engine import Engine, LocalEngine
@@ -169,7 +170,7 @@ def _check_same(there: DatasetDeclaration, new: DatasetDeclaration, where: str) 
         old, wanted = getattr(there, name), getattr(new, name)
         if old != wanted:
             raise DeclarationError(
-                f"holds {_words(old)}, the recording brings {_words(wanted)}",
+                f"holds {in_words(old)}, the recording brings {in_words(wanted)}",
                 where=f"{where}:{name}",
                 hint="import it into a dataset of its own; a mixture of datasets trains together",
             )
@@ -178,10 +179,3 @@ def _check_same(there: DatasetDeclaration, new: DatasetDeclaration, where: str) 
 def _task_name(readers: Readers) -> str:
     keys = [key for key, _ in readers]
     return keys[0] if len(keys) == 1 else f"{keys[0]} .. {keys[-1]}"
-
-
-def _words(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(_words(item) for item in value) or "none"
-    size = getattr(value, "height_px", None)
-    return str(value) if size is None else f"{value.name} {size}x{value.width_px}"  # type: ignore[attr-defined]

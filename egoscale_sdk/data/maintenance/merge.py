@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from egoscale_sdk.data.dataset import Dataset
-from egoscale_sdk.data.declare import written_by
+from egoscale_sdk.data.declare import in_words, written_by
+from egoscale_sdk.data.doctor.clocks import RATE_OFF
 from egoscale_sdk.data.maintenance.joined import derived_of, discard
 from egoscale_sdk.data.records import Addition, Change
 from egoscale_sdk.data.segment import StoredObject
@@ -92,12 +93,19 @@ def joined_declaration(sources: Sequence[Dataset]) -> DatasetDeclaration:
 def _check_same(first: DatasetDeclaration, source: Dataset) -> None:
     for name in SAME:
         mine, other = getattr(first, name), getattr(source.declaration, name)
-        if mine != other:
+        if not _alike(name, mine, other):
             raise DeclarationError(
-                f"has {name} {_words(other)}, the first dataset has {_words(mine)}",
+                f"has {name} {in_words(other)}, the first dataset has {in_words(mine)}",
                 where=source.where,
                 hint="train on both as a mixture: egoscale train RECIPE --data A.zarr B.zarr",
             )
+
+
+def _alike(name: str, mine: Any, other: Any) -> bool:
+    """Whether two declare a field alike; rates that were measured of two recordings never agree to the last digit."""
+    if name == "fps":
+        return bool(abs(other / mine - 1) <= RATE_OFF)
+    return bool(mine == other)
 
 
 def _joined_sets(known: dict[str, ActionSetSpec], source: Dataset) -> dict[str, ActionSetSpec]:
@@ -114,8 +122,8 @@ def _joined_sets(known: dict[str, ActionSetSpec], source: Dataset) -> dict[str, 
 def _extended(present: DatasetDeclaration, joined: DatasetDeclaration, target: Dataset) -> DatasetDeclaration:
     """Return what the target declares, with the action sets that it lacks."""
     for name in SAME:
-        if getattr(present, name) != getattr(joined, name):
-            what = f"has {name} {_words(getattr(present, name))}, the others have {_words(getattr(joined, name))}"
+        if not _alike(name, getattr(present, name), getattr(joined, name)):
+            what = f"has {name} {in_words(getattr(present, name))}, the others have {in_words(getattr(joined, name))}"
             raise DeclarationError(what, where=target.where)
     known = {spec.name: spec for spec in joined.action_sets}
     return present.model_copy(update={"action_sets": tuple((_joined_sets(known, target) | known).values())})
@@ -212,9 +220,3 @@ def publish_copies(
 
     target.commit(change)
     return episodes
-
-
-def _words(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_words, value)) or "none"
-    return str(getattr(value, "name", value))

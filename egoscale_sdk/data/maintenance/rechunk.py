@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egoscale_sdk.data.dataset import Dataset
-from egoscale_sdk.data.declare import written_by
+from egoscale_sdk.data.declare import in_words, written_by
 from egoscale_sdk.data.images import Size
 from egoscale_sdk.data.maintenance.joined import (
     Form,
@@ -68,8 +68,10 @@ def rechunk(
     declaration = _declaration(dataset, recoding)
     target = Dataset.open(out) if Dataset.exists(out) else Dataset.create(out, declaration)
     for name in SAME:
-        if getattr(target.declaration, name) != getattr(declaration, name):
-            raise DeclarationError(f"holds another {name}", where=target.where, hint="choose another --out")
+        there, wanted = getattr(target.declaration, name), getattr(declaration, name)
+        if there != wanted:
+            what = f"holds {name} {in_words(there)}, the copy would have {in_words(wanted)}"
+            raise DeclarationError(what, where=target.where, hint="choose another --out")
     tasks, total = _tasks(dataset, target.keys()), len(dataset.segments)
     present, segments, episodes = total - len(tasks), 0, 0
     work = _Copy(dataset.where, dataset.version, target.where, recoding)
