@@ -83,7 +83,16 @@ def test_the_table_for_people(robot, capsys):
     assert lines[2].split()[:3] == ["left_wrist.x", "m", "150"]
 
 
-@pytest.mark.parametrize("words", [("--horizon", "4"), ("--chunk-dt", "0.1"), ("--action-set", "none")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--horizon", "4"),
+        ("--chunk-dt", "0.1"),
+        ("--action-set", "none"),
+        ("--stride", "0"),
+        ("--horizon", "4", "--chunk-dt", "nan"),
+    ],
+)
 def test_mistakes_are_one_line(robot, capsys, words):
     with pytest.raises(SystemExit) as stop:
         main(["dataset", "stats", str(robot.path), *words])

@@ -23,6 +23,10 @@ from egoscale_sdk.errors import EgoscaleError, did_you_mean
 _CLI = "egoscale_sdk.cli"
 _BOX = re.compile(r"[╭╮╰╯│]")
 _RULE = re.compile(r"\s*(─+|-{3,})\s*")
+_UNREADABLE = re.compile(
+    r"Error parsing (--\S+): .*Argument helptext: \1 (?:\{None\}\|)?(\{.*?\}|\S+) (.*?)\.? \(.*; "
+    r"For full helptext, see (.*)"
+)
 
 EPILOG = """\
 examples:
@@ -207,4 +211,8 @@ def _one_line(box: str) -> str:
     if "╭" not in box and lines[1:] and _RULE.fullmatch(lines[1]):
         lines = lines[2:]
     sentences = " ".join("; " if _RULE.fullmatch(line) else line for line in lines)
-    return re.sub(r"\s+", " ", sentences).replace(" ;", ";").strip(" ;")
+    line = re.sub(r"\s+", " ", sentences).replace(" ;", ";").strip(" ;")
+    if found := _UNREADABLE.fullmatch(line):  # the parser's own words are those of its source code
+        flag, takes, meaning, command = found.groups()
+        return f"{flag}: takes {takes.strip('{}')} ({meaning}); see: {command}"
+    return line

@@ -47,8 +47,11 @@ def stats(
     from egoscale_sdk.cli.console import emit, progress_bar
     from egoscale_sdk.data import Dataset
     from egoscale_sdk.data.absolute import column_table
-    from egoscale_sdk.errors import EgoscaleError
+    from egoscale_sdk.errors import EgoscaleError, check_range
 
+    for flag, value, least in (("--horizon", horizon, 1), ("--chunk-dt", chunk_dt, 1e-4), ("--stride", stride, 1)):
+        if value is not None:
+            check_range(flag, value, least, 1e6)
     if (horizon is None) != (chunk_dt is None):
         raise EgoscaleError("--horizon and --chunk-dt are given together", hint="e.g. --horizon 16 --chunk-dt 0.05")
     opened = Dataset.open(dataset)
