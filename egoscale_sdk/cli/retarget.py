@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from egoscale_sdk.interfaces import Retargeter
     from egoscale_sdk.retargeting.dataset import RetargetSummary
@@ -21,7 +21,7 @@ def retarget(
     name: str | None = None,
     retargeter: str | None = None,
     target: Literal["shape", "scaled", "metric"] | None = None,
-    backend: Literal["eager", "compiled", "simd"] | None = None,
+    backend: Literal["auto", "eager", "compiled", "simd"] = "auto",
     device: Literal["cpu", "cuda"] | None = None,
     engine: Literal["local", "process", "ray"] | None = None,
     workers: int | None = None,
@@ -48,8 +48,9 @@ def retarget(
         retargeter: Id of the retargeter, of any plugin; needed where several serve the hand and no plugin decides.
         target: What of the person is kept: shape (directions of bones, the default), scaled (places of a hand grown to
             the robot's size) or metric (places as they are).
-        backend: How it is computed: eager (the default), simd (kernels for the CPU, compiled when first used: for
-            corpora) or compiled (torch.compile, for GPUs). Without a C++ compiler all are the same as eager.
+        backend: How it is computed: eager, simd (kernels for the CPU, built when first used: for corpora) or compiled
+            (torch.compile, for GPUs). Without a C++ compiler all are the same as eager. auto is what a set of this name
+            was begun with, else simd for long work on a CPU with a compiler, else eager.
         device: Where it is computed; cuda needs a GPU.
         engine: Who computes it: local (this process, the default), process (several on this machine) or ray (a Ray
             cluster, or Ray on this machine). The same numbers come out.
@@ -61,12 +62,13 @@ def retarget(
     """
     import torch
 
-    from egoscale_sdk.cli.console import emit, progress_bar, refuse_unwritable
+    from egoscale_sdk.cli.console import emit, progress_bar, refuse_unwritable, say
     from egoscale_sdk.data import Dataset
     from egoscale_sdk.engine import choose_engine
     from egoscale_sdk.host import default_host
     from egoscale_sdk.ids import parse_id
-    from egoscale_sdk.retargeting.dataset import retarget_dataset
+    from egoscale_sdk.retargeting.choice import choose_backend
+    from egoscale_sdk.retargeting.dataset import retarget_dataset, set_name
 
     refuse_unwritable(report)
     _refuse_absent(device)
@@ -74,14 +76,13 @@ def retarget(
     torch.set_num_threads(1)  # a clip's operations are over before a second thread has woken up
     host = default_host()
     opened, robot = Dataset.open(dataset), host.spec(to)
-    given = {"target": target, "backend": backend, "device": device}
-    asked = {name: value for name, value in given.items() if value is not None}
-    retargeters = {
-        hand.side: _with_settings(
-            host.retargeter(hand, retargeter, source=opened.declaration.spec), asked, opened.declaration.fps
-        )
-        for hand in robot.hands
-    }
+    plain = {hand.side: host.retargeter(hand, retargeter, source=opened.declaration.spec) for hand in robot.hands}
+    given = {"target": target, "backend": None if backend == "auto" else backend, "device": device}
+    asked: dict[str, str] = {name: value for name, value in given.items() if value is not None}
+    if backend == "auto" and all("backend" in _settings(each) for each in plain.values()):
+        asked["backend"], why = choose_backend(opened, robot, name or set_name(robot.id), device)
+        say(f"note: back end {asked['backend']}: {why}", quiet=quiet)
+    retargeters = {side: _with_settings(each, asked, opened.declaration.fps) for side, each in plain.items()}
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
     with progress_bar(f"retarget to {robot.id}", quiet=quiet) as progress:
         summary = retarget_dataset(opened, robot, retargeters, provider, name=name, engine=chosen, progress=progress)
@@ -108,16 +109,21 @@ def _refuse_absent(device: str | None) -> None:
 
 def _with_settings(retargeter: Retargeter, asked: Mapping[str, str], fps: float) -> Retargeter:
     """The same retargeter with settings, and at the dataset's rate, where it takes them."""
-    from inspect import signature
-
     from egoscale_sdk.errors import EgoscaleError
 
-    known = signature(type(retargeter)).parameters
+    known = _settings(retargeter)
     for name in asked:
         if name not in known:
             raise EgoscaleError(f"retargeter {retargeter.id} has no setting {name!r}", where=f"--{name}")
     settings = {**asked, **({"rate_hz": fps} if "rate_hz" in known else {})}
     return type(retargeter)(retargeter.hand, **settings) if settings else retargeter
+
+
+def _settings(retargeter: Retargeter) -> Collection[str]:
+    """Names of what a retargeter can be made with."""
+    from inspect import signature
+
+    return signature(type(retargeter)).parameters
 
 
 def _text(summary: RetargetSummary) -> str:
