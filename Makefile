@@ -33,7 +33,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-peers: $(PEERS)/.done ## other retargeters, for benchmarks/retargeting.py, in an environment of their own
+bench-peers: $(PEERS)/.done $(LEROBOT)/.done ## other retargeters and lerobot, for benchmarks/, in environments of their own (the second takes 8 GB)
 
 $(PEERS)/.done: benchmarks/peers/requirements.txt benchmarks/peers/constraints.txt
 	$(PYTHON) -m venv $(PEERS)
