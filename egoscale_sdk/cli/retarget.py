@@ -81,7 +81,8 @@ def retarget(
     asked: dict[str, str] = {name: value for name, value in given.items() if value is not None}
     if backend == "auto" and all("backend" in _settings(each) for each in plain.values()):
         asked["backend"], why = choose_backend(opened, robot, name or set_name(robot.id), device)
-        say(f"note: back end {asked['backend']}: {why}", quiet=quiet)
+        if why:
+            say(f"note: back end {asked['backend']}: {why}", quiet=quiet)
     retargeters = {side: _with_settings(each, asked, opened.declaration.fps) for side, each in plain.items()}
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
     with progress_bar(f"retarget to {robot.id}", quiet=quiet) as progress:

@@ -10,7 +10,9 @@ LONG_HAND_FRAMES = 300_000  # from here on kernels win back the time that compil
 
 
 def choose_backend(dataset: Dataset, target: EmbodimentSpec, name: str, device: str | None) -> tuple[str, str]:
-    """Return the back end for an action set, and why: the one that it has, so that all of it has the same bits.
+    """Return the back end for an action set: the one that it has, so that all of it has the same bits.
+
+    Also why, in a few words; nothing where the work is too short for kernels to be worth a thought.
 
     Args:
         dataset: Of people.
@@ -26,7 +28,7 @@ def choose_backend(dataset: Dataset, target: EmbodimentSpec, name: str, device: 
     sides = {hand.side for hand in target.hands} & set(dataset.declaration.native.layout.sides)
     frames = len(sides) * sum(dataset.missing_segments(name).values())
     if frames <= LONG_HAND_FRAMES:
-        return "eager", f"at most {frames:,} hand-frames, too few to compile kernels for"
+        return "eager", ""
     try:
         compiler()
     except BuildError as error:
