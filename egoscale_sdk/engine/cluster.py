@@ -111,11 +111,18 @@ class _Actor:
 
 
 def connect(workers: int) -> None:
-    """Connect to the cluster that there is, else start one on this machine."""
-    import ray
+    """Connect to the cluster that was started for all (``RAY_ADDRESS``, ``ray start``), else start one of our own.
 
+    Ray's own search would also find the cluster of another command, which ends with it and takes us along.
+    """
+    import ray
+    from ray._private.utils import read_ray_address  # what `ray start` wrote down; there is no public name for it
+
+    address = os.environ.get("RAY_ADDRESS") or read_ray_address()
+    if address is None:
+        return _start_local(workers)
     try:
-        ray.init(address="auto", **_QUIET)
+        ray.init(address=address, **_QUIET)
     except ConnectionError:
         if os.environ.get("RAY_ADDRESS"):
             raise EngineError(
