@@ -5,7 +5,7 @@ import pytest
 from egoscale_sdk import cli
 from egoscale_sdk.data import Dataset
 from egoscale_sdk.host import default_host
-from egoscale_sdk.retargeting import choice
+from egoscale_sdk.retargeting import choice, derive
 from egoscale_sdk.retargeting.choice import choose_backend
 from egoscale_sdk.retargeting.kernels.build import BuildError
 from tests.data_kit import episode, human_declaration
@@ -61,3 +61,22 @@ def test_a_set_goes_on_with_its_back_end_and_the_command_says_so(people, long, c
 def test_a_retargeter_without_back_ends_is_given_none(people, capsys):
     cli.main(["retarget", str(people.path), "--to", "gripper/panda"])
     assert "back end" not in capsys.readouterr().err
+
+
+def test_without_a_compiler_a_new_set_is_eager_and_one_of_kernels_is_not_gone_on_with(people, monkeypatch, capsys):
+    cli.main(["retarget", str(people.path), "--to", TARGET, "--backend", "simd", "-q"])
+    people = Dataset.open(people.path)
+    people.append([episode("b", human_declaration(), rows=30, seed=3)])
+
+    def missing():
+        raise BuildError("no C++ compiler is installed")
+
+    monkeypatch.setattr(choice, "compiler", missing)
+    monkeypatch.setattr(derive, "compiler", missing)
+    with pytest.raises(SystemExit):
+        cli.main(["retarget", str(people.path), "--to", TARGET])
+    assert "made with compiled kernels (back end simd), and no C++ compiler" in capsys.readouterr().err
+    cli.main(["retarget", str(people.path), "--to", TARGET, "--backend", "simd", "--name", "again"])
+    assert "note: back end eager: no C++ compiler is installed" in capsys.readouterr().err
+    made = Dataset.open(people.path).action_set("again").retargeting
+    assert made.parameters["backend"] == "eager"

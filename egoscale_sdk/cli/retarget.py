@@ -67,7 +67,7 @@ def retarget(
     from egoscale_sdk.engine import choose_engine
     from egoscale_sdk.host import default_host
     from egoscale_sdk.ids import parse_id
-    from egoscale_sdk.retargeting.choice import choose_backend
+    from egoscale_sdk.retargeting.choice import choose_backend, possible_backend
     from egoscale_sdk.retargeting.dataset import retarget_dataset, set_name
 
     refuse_unwritable(report)
@@ -81,8 +81,12 @@ def retarget(
     asked: dict[str, str] = {name: value for name, value in given.items() if value is not None}
     if backend == "auto" and all("backend" in _settings(each) for each in plain.values()):
         asked["backend"], why = choose_backend(opened, robot, name or set_name(robot.id), device)
-        if why:
-            say(f"note: back end {asked['backend']}: {why}", quiet=quiet)
+    elif "backend" in asked:
+        asked["backend"], why = possible_backend(backend)
+    else:
+        why = ""
+    if why:
+        say(f"note: back end {asked['backend']}: {why}", quiet=quiet)
     retargeters = {side: _with_settings(each, asked, opened.declaration.fps) for side, each in plain.items()}
     provider = host.provider(parse_id(next(iter(retargeters.values())).id).namespace)
     with progress_bar(f"retarget to {robot.id}", quiet=quiet) as progress:

@@ -9,6 +9,16 @@ from egoscale_sdk.specs import EmbodimentSpec
 LONG_HAND_FRAMES = 300_000  # from here on kernels win back the time that compiling them takes
 
 
+def possible_backend(backend: str) -> tuple[str, str]:
+    """Return the back end that was asked for, or eager where kernels cannot be compiled, and why."""
+    if backend == "simd":
+        try:
+            compiler()
+        except BuildError as error:
+            return "eager", str(error)
+    return backend, ""
+
+
 def choose_backend(dataset: Dataset, target: EmbodimentSpec, name: str, device: str | None) -> tuple[str, str]:
     """Return the back end for an action set: the one that it has, so that all of it has the same bits.
 

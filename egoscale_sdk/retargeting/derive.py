@@ -15,7 +15,9 @@ from egoscale_sdk.data import Dataset, EpisodeRef
 from egoscale_sdk.data.records import Addition
 from egoscale_sdk.data.sketch import QuantileSketch
 from egoscale_sdk.data.writer import CONF_STEPS
+from egoscale_sdk.errors import DataError
 from egoscale_sdk.interfaces import Motion, Retargeter, RetargetResult
+from egoscale_sdk.retargeting.kernels.build import BuildError, compiler
 from egoscale_sdk.specs import ActionSetSpec, RowLayout, Side
 
 Floats = NDArray[Any]
@@ -63,10 +65,28 @@ class Derive:
     retargeters: dict[Side, Retargeter]
 
     def __call__(self, task: Sequence[SegmentTask]) -> tuple[list[Addition], Tally]:
-        """Write the derived objects of some segments, which are not published yet, and count."""
+        """Write the derived objects of some segments, which are not published yet, and count.
+
+        Raises:
+            DataError: the set's record names compiled kernels, and there is no compiler here.
+        """
+        self._need_kernels()
         tally = Tally()
         done = self._episodes([episode for part in task for episode in part.episodes])
         return [self._segment(part, done, tally) for part in task], tally
+
+    def _need_kernels(self) -> None:
+        """All of a set has the same bits: without the kernels that it was begun with they would be others."""
+        record = self.spec.retargeting
+        if record is not None and record.parameters.get("backend") == "simd":
+            try:
+                compiler()
+            except BuildError as error:
+                raise DataError(
+                    f"action set {self.spec.name!r} is made with compiled kernels (back end simd), and {error}",
+                    where=self.dataset.where,
+                    hint="install one, or make another set with --name NAME --backend eager",
+                ) from None
 
     def _segment(self, part: SegmentTask, done: Iterator[Iterator[dict[str, Floats]]], tally: Tally) -> Addition:
         layout = self.spec.layout
